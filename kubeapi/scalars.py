@@ -34,7 +34,7 @@ else:
     RawJson = msgspec.Raw
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, repr_omit_defaults=True):
     """Any structure of the API: immutable, None where a field is absent.
 
     Untracked by the garbage collector (`gc=False`): decoded JSON has no cycles, and a full

@@ -51,7 +51,7 @@ def module_text(module: Module) -> str:
 
 
 def _class_lines(cls: Class, module: str) -> Iterator[str]:
-    yield f"class {cls.name}(Message, kw_only=True):"
+    yield f"class {cls.name}(Message, frozen=True, kw_only=True):"
     if cls.gvk:
         quoted = ", ".join(f'"{part}"' for part in cls.gvk)
         yield f"    GVK: ClassVar[tuple[str, str, str]] = ({quoted})"

@@ -8,30 +8,30 @@ from kubeapi.scalars import Bytes, Int32, Int64, Message
 from kubeapi.types import meta_v1
 
 
-class ApplyConfiguration(Message, kw_only=True):
+class ApplyConfiguration(Message, frozen=True, kw_only=True):
     expression: str | None = None
 
 
-class AuditAnnotation(Message, kw_only=True):
+class AuditAnnotation(Message, frozen=True, kw_only=True):
     key: str | None = None
     valueExpression: str | None = None
 
 
-class ExpressionWarning(Message, kw_only=True):
+class ExpressionWarning(Message, frozen=True, kw_only=True):
     fieldRef: str | None = None
     warning: str | None = None
 
 
-class JSONPatch(Message, kw_only=True):
+class JSONPatch(Message, frozen=True, kw_only=True):
     expression: str | None = None
 
 
-class MatchCondition(Message, kw_only=True):
+class MatchCondition(Message, frozen=True, kw_only=True):
     expression: str | None = None
     name: str | None = None
 
 
-class MatchResources(Message, kw_only=True):
+class MatchResources(Message, frozen=True, kw_only=True):
     excludeResourceRules: list[NamedRuleWithOperations] | None = None
     matchPolicy: str | None = None
     namespaceSelector: meta_v1.LabelSelector | None = None
@@ -39,7 +39,7 @@ class MatchResources(Message, kw_only=True):
     resourceRules: list[NamedRuleWithOperations] | None = None
 
 
-class MutatingAdmissionPolicy(Message, kw_only=True):
+class MutatingAdmissionPolicy(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy")
     kind: str | None = None
     apiVersion: str | None = None
@@ -47,7 +47,7 @@ class MutatingAdmissionPolicy(Message, kw_only=True):
     spec: MutatingAdmissionPolicySpec | None = None
 
 
-class MutatingAdmissionPolicyBinding(Message, kw_only=True):
+class MutatingAdmissionPolicyBinding(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBinding")
     kind: str | None = None
     apiVersion: str | None = None
@@ -55,7 +55,7 @@ class MutatingAdmissionPolicyBinding(Message, kw_only=True):
     spec: MutatingAdmissionPolicyBindingSpec | None = None
 
 
-class MutatingAdmissionPolicyBindingList(Message, kw_only=True):
+class MutatingAdmissionPolicyBindingList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBindingList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -63,13 +63,13 @@ class MutatingAdmissionPolicyBindingList(Message, kw_only=True):
     items: list[MutatingAdmissionPolicyBinding] | None = None
 
 
-class MutatingAdmissionPolicyBindingSpec(Message, kw_only=True):
+class MutatingAdmissionPolicyBindingSpec(Message, frozen=True, kw_only=True):
     matchResources: MatchResources | None = None
     paramRef: ParamRef | None = None
     policyName: str | None = None
 
 
-class MutatingAdmissionPolicyList(Message, kw_only=True):
+class MutatingAdmissionPolicyList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -77,7 +77,7 @@ class MutatingAdmissionPolicyList(Message, kw_only=True):
     items: list[MutatingAdmissionPolicy] | None = None
 
 
-class MutatingAdmissionPolicySpec(Message, kw_only=True):
+class MutatingAdmissionPolicySpec(Message, frozen=True, kw_only=True):
     failurePolicy: str | None = None
     matchConditions: list[MatchCondition] | None = None
     matchConstraints: MatchResources | None = None
@@ -87,7 +87,7 @@ class MutatingAdmissionPolicySpec(Message, kw_only=True):
     variables: list[Variable] | None = None
 
 
-class MutatingWebhook(Message, kw_only=True):
+class MutatingWebhook(Message, frozen=True, kw_only=True):
     admissionReviewVersions: list[str] | None = None
     clientConfig: WebhookClientConfig | None = None
     failurePolicy: str | None = None
@@ -102,7 +102,7 @@ class MutatingWebhook(Message, kw_only=True):
     timeoutSeconds: Int32 | None = None
 
 
-class MutatingWebhookConfiguration(Message, kw_only=True):
+class MutatingWebhookConfiguration(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration")
     kind: str | None = None
     apiVersion: str | None = None
@@ -110,7 +110,7 @@ class MutatingWebhookConfiguration(Message, kw_only=True):
     webhooks: list[MutatingWebhook] | None = None
 
 
-class MutatingWebhookConfigurationList(Message, kw_only=True):
+class MutatingWebhookConfigurationList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfigurationList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -118,13 +118,13 @@ class MutatingWebhookConfigurationList(Message, kw_only=True):
     items: list[MutatingWebhookConfiguration] | None = None
 
 
-class Mutation(Message, kw_only=True):
+class Mutation(Message, frozen=True, kw_only=True):
     applyConfiguration: ApplyConfiguration | None = None
     jsonPatch: JSONPatch | None = None
     patchType: str | None = None
 
 
-class NamedRuleWithOperations(Message, kw_only=True):
+class NamedRuleWithOperations(Message, frozen=True, kw_only=True):
     apiGroups: list[str] | None = None
     apiVersions: list[str] | None = None
     operations: list[str] | None = None
@@ -133,19 +133,19 @@ class NamedRuleWithOperations(Message, kw_only=True):
     scope: str | None = None
 
 
-class ParamKind(Message, kw_only=True):
+class ParamKind(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
 
 
-class ParamRef(Message, kw_only=True):
+class ParamRef(Message, frozen=True, kw_only=True):
     name: str | None = None
     namespace: str | None = None
     parameterNotFoundAction: str | None = None
     selector: meta_v1.LabelSelector | None = None
 
 
-class RuleWithOperations(Message, kw_only=True):
+class RuleWithOperations(Message, frozen=True, kw_only=True):
     apiGroups: list[str] | None = None
     apiVersions: list[str] | None = None
     operations: list[str] | None = None
@@ -153,18 +153,18 @@ class RuleWithOperations(Message, kw_only=True):
     scope: str | None = None
 
 
-class ServiceReference(Message, kw_only=True):
+class ServiceReference(Message, frozen=True, kw_only=True):
     name: str | None = None
     namespace: str | None = None
     path: str | None = None
     port: Int32 | None = None
 
 
-class TypeChecking(Message, kw_only=True):
+class TypeChecking(Message, frozen=True, kw_only=True):
     expressionWarnings: list[ExpressionWarning] | None = None
 
 
-class ValidatingAdmissionPolicy(Message, kw_only=True):
+class ValidatingAdmissionPolicy(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy")
     kind: str | None = None
     apiVersion: str | None = None
@@ -173,7 +173,7 @@ class ValidatingAdmissionPolicy(Message, kw_only=True):
     status: ValidatingAdmissionPolicyStatus | None = None
 
 
-class ValidatingAdmissionPolicyBinding(Message, kw_only=True):
+class ValidatingAdmissionPolicyBinding(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding")
     kind: str | None = None
     apiVersion: str | None = None
@@ -181,7 +181,7 @@ class ValidatingAdmissionPolicyBinding(Message, kw_only=True):
     spec: ValidatingAdmissionPolicyBindingSpec | None = None
 
 
-class ValidatingAdmissionPolicyBindingList(Message, kw_only=True):
+class ValidatingAdmissionPolicyBindingList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBindingList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -189,14 +189,14 @@ class ValidatingAdmissionPolicyBindingList(Message, kw_only=True):
     items: list[ValidatingAdmissionPolicyBinding] | None = None
 
 
-class ValidatingAdmissionPolicyBindingSpec(Message, kw_only=True):
+class ValidatingAdmissionPolicyBindingSpec(Message, frozen=True, kw_only=True):
     matchResources: MatchResources | None = None
     paramRef: ParamRef | None = None
     policyName: str | None = None
     validationActions: list[str] | None = None
 
 
-class ValidatingAdmissionPolicyList(Message, kw_only=True):
+class ValidatingAdmissionPolicyList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -204,7 +204,7 @@ class ValidatingAdmissionPolicyList(Message, kw_only=True):
     items: list[ValidatingAdmissionPolicy] | None = None
 
 
-class ValidatingAdmissionPolicySpec(Message, kw_only=True):
+class ValidatingAdmissionPolicySpec(Message, frozen=True, kw_only=True):
     auditAnnotations: list[AuditAnnotation] | None = None
     failurePolicy: str | None = None
     matchConditions: list[MatchCondition] | None = None
@@ -214,13 +214,13 @@ class ValidatingAdmissionPolicySpec(Message, kw_only=True):
     variables: list[Variable] | None = None
 
 
-class ValidatingAdmissionPolicyStatus(Message, kw_only=True):
+class ValidatingAdmissionPolicyStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
     observedGeneration: Int64 | None = None
     typeChecking: TypeChecking | None = None
 
 
-class ValidatingWebhook(Message, kw_only=True):
+class ValidatingWebhook(Message, frozen=True, kw_only=True):
     admissionReviewVersions: list[str] | None = None
     clientConfig: WebhookClientConfig | None = None
     failurePolicy: str | None = None
@@ -234,7 +234,7 @@ class ValidatingWebhook(Message, kw_only=True):
     timeoutSeconds: Int32 | None = None
 
 
-class ValidatingWebhookConfiguration(Message, kw_only=True):
+class ValidatingWebhookConfiguration(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration")
     kind: str | None = None
     apiVersion: str | None = None
@@ -242,7 +242,7 @@ class ValidatingWebhookConfiguration(Message, kw_only=True):
     webhooks: list[ValidatingWebhook] | None = None
 
 
-class ValidatingWebhookConfigurationList(Message, kw_only=True):
+class ValidatingWebhookConfigurationList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfigurationList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -250,19 +250,19 @@ class ValidatingWebhookConfigurationList(Message, kw_only=True):
     items: list[ValidatingWebhookConfiguration] | None = None
 
 
-class Validation(Message, kw_only=True):
+class Validation(Message, frozen=True, kw_only=True):
     expression: str | None = None
     message: str | None = None
     messageExpression: str | None = None
     reason: str | None = None
 
 
-class Variable(Message, kw_only=True):
+class Variable(Message, frozen=True, kw_only=True):
     expression: str | None = None
     name: str | None = None
 
 
-class WebhookClientConfig(Message, kw_only=True):
+class WebhookClientConfig(Message, frozen=True, kw_only=True):
     caBundle: Bytes | None = None
     service: ServiceReference | None = None
     url: str | None = None

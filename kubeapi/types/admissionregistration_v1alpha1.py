@@ -8,20 +8,20 @@ from kubeapi.scalars import Message
 from kubeapi.types import meta_v1
 
 
-class ApplyConfiguration(Message, kw_only=True):
+class ApplyConfiguration(Message, frozen=True, kw_only=True):
     expression: str | None = None
 
 
-class JSONPatch(Message, kw_only=True):
+class JSONPatch(Message, frozen=True, kw_only=True):
     expression: str | None = None
 
 
-class MatchCondition(Message, kw_only=True):
+class MatchCondition(Message, frozen=True, kw_only=True):
     expression: str | None = None
     name: str | None = None
 
 
-class MatchResources(Message, kw_only=True):
+class MatchResources(Message, frozen=True, kw_only=True):
     excludeResourceRules: list[NamedRuleWithOperations] | None = None
     matchPolicy: str | None = None
     namespaceSelector: meta_v1.LabelSelector | None = None
@@ -29,7 +29,7 @@ class MatchResources(Message, kw_only=True):
     resourceRules: list[NamedRuleWithOperations] | None = None
 
 
-class MutatingAdmissionPolicy(Message, kw_only=True):
+class MutatingAdmissionPolicy(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1alpha1", "MutatingAdmissionPolicy")
     kind: str | None = None
     apiVersion: str | None = None
@@ -37,7 +37,7 @@ class MutatingAdmissionPolicy(Message, kw_only=True):
     spec: MutatingAdmissionPolicySpec | None = None
 
 
-class MutatingAdmissionPolicyBinding(Message, kw_only=True):
+class MutatingAdmissionPolicyBinding(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1alpha1", "MutatingAdmissionPolicyBinding")
     kind: str | None = None
     apiVersion: str | None = None
@@ -45,7 +45,7 @@ class MutatingAdmissionPolicyBinding(Message, kw_only=True):
     spec: MutatingAdmissionPolicyBindingSpec | None = None
 
 
-class MutatingAdmissionPolicyBindingList(Message, kw_only=True):
+class MutatingAdmissionPolicyBindingList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1alpha1", "MutatingAdmissionPolicyBindingList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -53,13 +53,13 @@ class MutatingAdmissionPolicyBindingList(Message, kw_only=True):
     items: list[MutatingAdmissionPolicyBinding] | None = None
 
 
-class MutatingAdmissionPolicyBindingSpec(Message, kw_only=True):
+class MutatingAdmissionPolicyBindingSpec(Message, frozen=True, kw_only=True):
     matchResources: MatchResources | None = None
     paramRef: ParamRef | None = None
     policyName: str | None = None
 
 
-class MutatingAdmissionPolicyList(Message, kw_only=True):
+class MutatingAdmissionPolicyList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("admissionregistration.k8s.io", "v1alpha1", "MutatingAdmissionPolicyList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -67,7 +67,7 @@ class MutatingAdmissionPolicyList(Message, kw_only=True):
     items: list[MutatingAdmissionPolicy] | None = None
 
 
-class MutatingAdmissionPolicySpec(Message, kw_only=True):
+class MutatingAdmissionPolicySpec(Message, frozen=True, kw_only=True):
     failurePolicy: str | None = None
     matchConditions: list[MatchCondition] | None = None
     matchConstraints: MatchResources | None = None
@@ -77,13 +77,13 @@ class MutatingAdmissionPolicySpec(Message, kw_only=True):
     variables: list[Variable] | None = None
 
 
-class Mutation(Message, kw_only=True):
+class Mutation(Message, frozen=True, kw_only=True):
     applyConfiguration: ApplyConfiguration | None = None
     jsonPatch: JSONPatch | None = None
     patchType: str | None = None
 
 
-class NamedRuleWithOperations(Message, kw_only=True):
+class NamedRuleWithOperations(Message, frozen=True, kw_only=True):
     apiGroups: list[str] | None = None
     apiVersions: list[str] | None = None
     operations: list[str] | None = None
@@ -92,18 +92,18 @@ class NamedRuleWithOperations(Message, kw_only=True):
     scope: str | None = None
 
 
-class ParamKind(Message, kw_only=True):
+class ParamKind(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
 
 
-class ParamRef(Message, kw_only=True):
+class ParamRef(Message, frozen=True, kw_only=True):
     name: str | None = None
     namespace: str | None = None
     parameterNotFoundAction: str | None = None
     selector: meta_v1.LabelSelector | None = None
 
 
-class Variable(Message, kw_only=True):
+class Variable(Message, frozen=True, kw_only=True):
     expression: str | None = None
     name: str | None = None

@@ -10,7 +10,7 @@ from kubeapi.scalars import Bytes, Int32, Int64, Json, Message, Time
 from kubeapi.types import meta_v1
 
 
-class CustomResourceColumnDefinition(Message, kw_only=True):
+class CustomResourceColumnDefinition(Message, frozen=True, kw_only=True):
     description: str | None = None
     format: str | None = None
     jsonPath: str | None = None
@@ -19,12 +19,12 @@ class CustomResourceColumnDefinition(Message, kw_only=True):
     type: str | None = None
 
 
-class CustomResourceConversion(Message, kw_only=True):
+class CustomResourceConversion(Message, frozen=True, kw_only=True):
     strategy: str | None = None
     webhook: WebhookConversion | None = None
 
 
-class CustomResourceDefinition(Message, kw_only=True):
+class CustomResourceDefinition(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
     kind: str | None = None
     apiVersion: str | None = None
@@ -33,7 +33,7 @@ class CustomResourceDefinition(Message, kw_only=True):
     status: CustomResourceDefinitionStatus | None = None
 
 
-class CustomResourceDefinitionCondition(Message, kw_only=True):
+class CustomResourceDefinitionCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     observedGeneration: Int64 | None = None
@@ -42,7 +42,7 @@ class CustomResourceDefinitionCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class CustomResourceDefinitionList(Message, kw_only=True):
+class CustomResourceDefinitionList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apiextensions.k8s.io", "v1", "CustomResourceDefinitionList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -50,7 +50,7 @@ class CustomResourceDefinitionList(Message, kw_only=True):
     items: list[CustomResourceDefinition] | None = None
 
 
-class CustomResourceDefinitionNames(Message, kw_only=True):
+class CustomResourceDefinitionNames(Message, frozen=True, kw_only=True):
     kind: str | None = None
     categories: list[str] | None = None
     listKind: str | None = None
@@ -59,7 +59,7 @@ class CustomResourceDefinitionNames(Message, kw_only=True):
     singular: str | None = None
 
 
-class CustomResourceDefinitionSpec(Message, kw_only=True):
+class CustomResourceDefinitionSpec(Message, frozen=True, kw_only=True):
     conversion: CustomResourceConversion | None = None
     group: str | None = None
     names: CustomResourceDefinitionNames | None = None
@@ -68,14 +68,14 @@ class CustomResourceDefinitionSpec(Message, kw_only=True):
     versions: list[CustomResourceDefinitionVersion] | None = None
 
 
-class CustomResourceDefinitionStatus(Message, kw_only=True):
+class CustomResourceDefinitionStatus(Message, frozen=True, kw_only=True):
     acceptedNames: CustomResourceDefinitionNames | None = None
     conditions: list[CustomResourceDefinitionCondition] | None = None
     observedGeneration: Int64 | None = None
     storedVersions: list[str] | None = None
 
 
-class CustomResourceDefinitionVersion(Message, kw_only=True):
+class CustomResourceDefinitionVersion(Message, frozen=True, kw_only=True):
     additionalPrinterColumns: list[CustomResourceColumnDefinition] | None = None
     deprecated: bool | None = None
     deprecationWarning: str | None = None
@@ -87,31 +87,31 @@ class CustomResourceDefinitionVersion(Message, kw_only=True):
     subresources: CustomResourceSubresources | None = None
 
 
-class CustomResourceSubresourceScale(Message, kw_only=True):
+class CustomResourceSubresourceScale(Message, frozen=True, kw_only=True):
     labelSelectorPath: str | None = None
     specReplicasPath: str | None = None
     statusReplicasPath: str | None = None
 
 
-class CustomResourceSubresourceStatus(Message, kw_only=True):
+class CustomResourceSubresourceStatus(Message, frozen=True, kw_only=True):
     pass
 
 
-class CustomResourceSubresources(Message, kw_only=True):
+class CustomResourceSubresources(Message, frozen=True, kw_only=True):
     scale: CustomResourceSubresourceScale | None = None
     status: CustomResourceSubresourceStatus | None = None
 
 
-class CustomResourceValidation(Message, kw_only=True):
+class CustomResourceValidation(Message, frozen=True, kw_only=True):
     openAPIV3Schema: JSONSchemaProps | None = None
 
 
-class ExternalDocumentation(Message, kw_only=True):
+class ExternalDocumentation(Message, frozen=True, kw_only=True):
     description: str | None = None
     url: str | None = None
 
 
-class JSONSchemaProps(Message, kw_only=True):
+class JSONSchemaProps(Message, frozen=True, kw_only=True):
     ref_: str | None = field(default=None, name="$ref")
     schema_: str | None = field(default=None, name="$schema")
     additionalItems: Json = None
@@ -158,18 +158,18 @@ class JSONSchemaProps(Message, kw_only=True):
     x_kubernetes_validations: list[ValidationRule] | None = field(default=None, name="x-kubernetes-validations")
 
 
-class SelectableField(Message, kw_only=True):
+class SelectableField(Message, frozen=True, kw_only=True):
     jsonPath: str | None = None
 
 
-class ServiceReference(Message, kw_only=True):
+class ServiceReference(Message, frozen=True, kw_only=True):
     name: str | None = None
     namespace: str | None = None
     path: str | None = None
     port: Int32 | None = None
 
 
-class ValidationRule(Message, kw_only=True):
+class ValidationRule(Message, frozen=True, kw_only=True):
     fieldPath: str | None = None
     message: str | None = None
     messageExpression: str | None = None
@@ -178,12 +178,12 @@ class ValidationRule(Message, kw_only=True):
     rule: str | None = None
 
 
-class WebhookClientConfig(Message, kw_only=True):
+class WebhookClientConfig(Message, frozen=True, kw_only=True):
     caBundle: Bytes | None = None
     service: ServiceReference | None = None
     url: str | None = None
 
 
-class WebhookConversion(Message, kw_only=True):
+class WebhookConversion(Message, frozen=True, kw_only=True):
     clientConfig: WebhookClientConfig | None = None
     conversionReviewVersions: list[str] | None = None

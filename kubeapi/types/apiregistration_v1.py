@@ -8,7 +8,7 @@ from kubeapi.scalars import Bytes, Int32, Message, Time
 from kubeapi.types import meta_v1
 
 
-class APIService(Message, kw_only=True):
+class APIService(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apiregistration.k8s.io", "v1", "APIService")
     kind: str | None = None
     apiVersion: str | None = None
@@ -17,7 +17,7 @@ class APIService(Message, kw_only=True):
     status: APIServiceStatus | None = None
 
 
-class APIServiceCondition(Message, kw_only=True):
+class APIServiceCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -25,7 +25,7 @@ class APIServiceCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class APIServiceList(Message, kw_only=True):
+class APIServiceList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apiregistration.k8s.io", "v1", "APIServiceList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -33,7 +33,7 @@ class APIServiceList(Message, kw_only=True):
     items: list[APIService] | None = None
 
 
-class APIServiceSpec(Message, kw_only=True):
+class APIServiceSpec(Message, frozen=True, kw_only=True):
     caBundle: Bytes | None = None
     group: str | None = None
     groupPriorityMinimum: Int32 | None = None
@@ -43,11 +43,11 @@ class APIServiceSpec(Message, kw_only=True):
     versionPriority: Int32 | None = None
 
 
-class APIServiceStatus(Message, kw_only=True):
+class APIServiceStatus(Message, frozen=True, kw_only=True):
     conditions: list[APIServiceCondition] | None = None
 
 
-class ServiceReference(Message, kw_only=True):
+class ServiceReference(Message, frozen=True, kw_only=True):
     name: str | None = None
     namespace: str | None = None
     port: Int32 | None = None

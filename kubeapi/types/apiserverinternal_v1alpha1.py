@@ -8,14 +8,14 @@ from kubeapi.scalars import Int64, Message, Time
 from kubeapi.types import meta_v1
 
 
-class ServerStorageVersion(Message, kw_only=True):
+class ServerStorageVersion(Message, frozen=True, kw_only=True):
     apiServerID: str | None = None
     decodableVersions: list[str] | None = None
     encodingVersion: str | None = None
     servedVersions: list[str] | None = None
 
 
-class StorageVersion(Message, kw_only=True):
+class StorageVersion(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("internal.apiserver.k8s.io", "v1alpha1", "StorageVersion")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,7 +24,7 @@ class StorageVersion(Message, kw_only=True):
     status: StorageVersionStatus | None = None
 
 
-class StorageVersionCondition(Message, kw_only=True):
+class StorageVersionCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     observedGeneration: Int64 | None = None
@@ -33,7 +33,7 @@ class StorageVersionCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class StorageVersionList(Message, kw_only=True):
+class StorageVersionList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("internal.apiserver.k8s.io", "v1alpha1", "StorageVersionList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -41,11 +41,11 @@ class StorageVersionList(Message, kw_only=True):
     items: list[StorageVersion] | None = None
 
 
-class StorageVersionSpec(Message, kw_only=True):
+class StorageVersionSpec(Message, frozen=True, kw_only=True):
     pass
 
 
-class StorageVersionStatus(Message, kw_only=True):
+class StorageVersionStatus(Message, frozen=True, kw_only=True):
     commonEncodingVersion: str | None = None
     conditions: list[StorageVersionCondition] | None = None
     storageVersions: list[ServerStorageVersion] | None = None

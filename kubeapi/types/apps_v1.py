@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Int64, IntOrString, Json, Message, Time
 from kubeapi.types import core_v1, meta_v1
 
 
-class ControllerRevision(Message, kw_only=True):
+class ControllerRevision(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ControllerRevision")
     kind: str | None = None
     apiVersion: str | None = None
@@ -17,7 +17,7 @@ class ControllerRevision(Message, kw_only=True):
     revision: Int64 | None = None
 
 
-class ControllerRevisionList(Message, kw_only=True):
+class ControllerRevisionList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ControllerRevisionList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -25,7 +25,7 @@ class ControllerRevisionList(Message, kw_only=True):
     items: list[ControllerRevision] | None = None
 
 
-class DaemonSet(Message, kw_only=True):
+class DaemonSet(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "DaemonSet")
     kind: str | None = None
     apiVersion: str | None = None
@@ -34,7 +34,7 @@ class DaemonSet(Message, kw_only=True):
     status: DaemonSetStatus | None = None
 
 
-class DaemonSetCondition(Message, kw_only=True):
+class DaemonSetCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -42,7 +42,7 @@ class DaemonSetCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class DaemonSetList(Message, kw_only=True):
+class DaemonSetList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "DaemonSetList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -50,7 +50,7 @@ class DaemonSetList(Message, kw_only=True):
     items: list[DaemonSet] | None = None
 
 
-class DaemonSetSpec(Message, kw_only=True):
+class DaemonSetSpec(Message, frozen=True, kw_only=True):
     minReadySeconds: Int32 | None = None
     revisionHistoryLimit: Int32 | None = None
     selector: meta_v1.LabelSelector | None = None
@@ -58,7 +58,7 @@ class DaemonSetSpec(Message, kw_only=True):
     updateStrategy: DaemonSetUpdateStrategy | None = None
 
 
-class DaemonSetStatus(Message, kw_only=True):
+class DaemonSetStatus(Message, frozen=True, kw_only=True):
     collisionCount: Int32 | None = None
     conditions: list[DaemonSetCondition] | None = None
     currentNumberScheduled: Int32 | None = None
@@ -71,12 +71,12 @@ class DaemonSetStatus(Message, kw_only=True):
     updatedNumberScheduled: Int32 | None = None
 
 
-class DaemonSetUpdateStrategy(Message, kw_only=True):
+class DaemonSetUpdateStrategy(Message, frozen=True, kw_only=True):
     rollingUpdate: RollingUpdateDaemonSet | None = None
     type: str | None = None
 
 
-class Deployment(Message, kw_only=True):
+class Deployment(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "Deployment")
     kind: str | None = None
     apiVersion: str | None = None
@@ -85,7 +85,7 @@ class Deployment(Message, kw_only=True):
     status: DeploymentStatus | None = None
 
 
-class DeploymentCondition(Message, kw_only=True):
+class DeploymentCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     lastUpdateTime: Time | None = None
     message: str | None = None
@@ -94,7 +94,7 @@ class DeploymentCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class DeploymentList(Message, kw_only=True):
+class DeploymentList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "DeploymentList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -102,7 +102,7 @@ class DeploymentList(Message, kw_only=True):
     items: list[Deployment] | None = None
 
 
-class DeploymentSpec(Message, kw_only=True):
+class DeploymentSpec(Message, frozen=True, kw_only=True):
     minReadySeconds: Int32 | None = None
     paused: bool | None = None
     progressDeadlineSeconds: Int32 | None = None
@@ -113,7 +113,7 @@ class DeploymentSpec(Message, kw_only=True):
     template: core_v1.PodTemplateSpec | None = None
 
 
-class DeploymentStatus(Message, kw_only=True):
+class DeploymentStatus(Message, frozen=True, kw_only=True):
     availableReplicas: Int32 | None = None
     collisionCount: Int32 | None = None
     conditions: list[DeploymentCondition] | None = None
@@ -125,12 +125,12 @@ class DeploymentStatus(Message, kw_only=True):
     updatedReplicas: Int32 | None = None
 
 
-class DeploymentStrategy(Message, kw_only=True):
+class DeploymentStrategy(Message, frozen=True, kw_only=True):
     rollingUpdate: RollingUpdateDeployment | None = None
     type: str | None = None
 
 
-class ReplicaSet(Message, kw_only=True):
+class ReplicaSet(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ReplicaSet")
     kind: str | None = None
     apiVersion: str | None = None
@@ -139,7 +139,7 @@ class ReplicaSet(Message, kw_only=True):
     status: ReplicaSetStatus | None = None
 
 
-class ReplicaSetCondition(Message, kw_only=True):
+class ReplicaSetCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -147,7 +147,7 @@ class ReplicaSetCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class ReplicaSetList(Message, kw_only=True):
+class ReplicaSetList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "ReplicaSetList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -155,14 +155,14 @@ class ReplicaSetList(Message, kw_only=True):
     items: list[ReplicaSet] | None = None
 
 
-class ReplicaSetSpec(Message, kw_only=True):
+class ReplicaSetSpec(Message, frozen=True, kw_only=True):
     minReadySeconds: Int32 | None = None
     replicas: Int32 | None = None
     selector: meta_v1.LabelSelector | None = None
     template: core_v1.PodTemplateSpec | None = None
 
 
-class ReplicaSetStatus(Message, kw_only=True):
+class ReplicaSetStatus(Message, frozen=True, kw_only=True):
     availableReplicas: Int32 | None = None
     conditions: list[ReplicaSetCondition] | None = None
     fullyLabeledReplicas: Int32 | None = None
@@ -172,22 +172,22 @@ class ReplicaSetStatus(Message, kw_only=True):
     terminatingReplicas: Int32 | None = None
 
 
-class RollingUpdateDaemonSet(Message, kw_only=True):
+class RollingUpdateDaemonSet(Message, frozen=True, kw_only=True):
     maxSurge: IntOrString | None = None
     maxUnavailable: IntOrString | None = None
 
 
-class RollingUpdateDeployment(Message, kw_only=True):
+class RollingUpdateDeployment(Message, frozen=True, kw_only=True):
     maxSurge: IntOrString | None = None
     maxUnavailable: IntOrString | None = None
 
 
-class RollingUpdateStatefulSetStrategy(Message, kw_only=True):
+class RollingUpdateStatefulSetStrategy(Message, frozen=True, kw_only=True):
     maxUnavailable: IntOrString | None = None
     partition: Int32 | None = None
 
 
-class StatefulSet(Message, kw_only=True):
+class StatefulSet(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "StatefulSet")
     kind: str | None = None
     apiVersion: str | None = None
@@ -196,7 +196,7 @@ class StatefulSet(Message, kw_only=True):
     status: StatefulSetStatus | None = None
 
 
-class StatefulSetCondition(Message, kw_only=True):
+class StatefulSetCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -204,7 +204,7 @@ class StatefulSetCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class StatefulSetList(Message, kw_only=True):
+class StatefulSetList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("apps", "v1", "StatefulSetList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -212,16 +212,16 @@ class StatefulSetList(Message, kw_only=True):
     items: list[StatefulSet] | None = None
 
 
-class StatefulSetOrdinals(Message, kw_only=True):
+class StatefulSetOrdinals(Message, frozen=True, kw_only=True):
     start: Int32 | None = None
 
 
-class StatefulSetPersistentVolumeClaimRetentionPolicy(Message, kw_only=True):
+class StatefulSetPersistentVolumeClaimRetentionPolicy(Message, frozen=True, kw_only=True):
     whenDeleted: str | None = None
     whenScaled: str | None = None
 
 
-class StatefulSetSpec(Message, kw_only=True):
+class StatefulSetSpec(Message, frozen=True, kw_only=True):
     minReadySeconds: Int32 | None = None
     ordinals: StatefulSetOrdinals | None = None
     persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy | None = None
@@ -235,7 +235,7 @@ class StatefulSetSpec(Message, kw_only=True):
     volumeClaimTemplates: list[core_v1.PersistentVolumeClaim] | None = None
 
 
-class StatefulSetStatus(Message, kw_only=True):
+class StatefulSetStatus(Message, frozen=True, kw_only=True):
     availableReplicas: Int32 | None = None
     collisionCount: Int32 | None = None
     conditions: list[StatefulSetCondition] | None = None
@@ -248,6 +248,6 @@ class StatefulSetStatus(Message, kw_only=True):
     updatedReplicas: Int32 | None = None
 
 
-class StatefulSetUpdateStrategy(Message, kw_only=True):
+class StatefulSetUpdateStrategy(Message, frozen=True, kw_only=True):
     rollingUpdate: RollingUpdateStatefulSetStrategy | None = None
     type: str | None = None

@@ -8,14 +8,14 @@ from kubeapi.scalars import Int64, Message, Time
 from kubeapi.types import meta_v1
 
 
-class BoundObjectReference(Message, kw_only=True):
+class BoundObjectReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
     name: str | None = None
     uid: str | None = None
 
 
-class SelfSubjectReview(Message, kw_only=True):
+class SelfSubjectReview(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("authentication.k8s.io", "v1", "SelfSubjectReview")
     kind: str | None = None
     apiVersion: str | None = None
@@ -23,11 +23,11 @@ class SelfSubjectReview(Message, kw_only=True):
     status: SelfSubjectReviewStatus | None = None
 
 
-class SelfSubjectReviewStatus(Message, kw_only=True):
+class SelfSubjectReviewStatus(Message, frozen=True, kw_only=True):
     userInfo: UserInfo | None = None
 
 
-class TokenRequest(Message, kw_only=True):
+class TokenRequest(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("authentication.k8s.io", "v1", "TokenRequest")
     kind: str | None = None
     apiVersion: str | None = None
@@ -36,18 +36,18 @@ class TokenRequest(Message, kw_only=True):
     status: TokenRequestStatus | None = None
 
 
-class TokenRequestSpec(Message, kw_only=True):
+class TokenRequestSpec(Message, frozen=True, kw_only=True):
     audiences: list[str] | None = None
     boundObjectRef: BoundObjectReference | None = None
     expirationSeconds: Int64 | None = None
 
 
-class TokenRequestStatus(Message, kw_only=True):
+class TokenRequestStatus(Message, frozen=True, kw_only=True):
     expirationTimestamp: Time | None = None
     token: str | None = None
 
 
-class TokenReview(Message, kw_only=True):
+class TokenReview(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("authentication.k8s.io", "v1", "TokenReview")
     kind: str | None = None
     apiVersion: str | None = None
@@ -56,19 +56,19 @@ class TokenReview(Message, kw_only=True):
     status: TokenReviewStatus | None = None
 
 
-class TokenReviewSpec(Message, kw_only=True):
+class TokenReviewSpec(Message, frozen=True, kw_only=True):
     audiences: list[str] | None = None
     token: str | None = None
 
 
-class TokenReviewStatus(Message, kw_only=True):
+class TokenReviewStatus(Message, frozen=True, kw_only=True):
     audiences: list[str] | None = None
     authenticated: bool | None = None
     error: str | None = None
     user: UserInfo | None = None
 
 
-class UserInfo(Message, kw_only=True):
+class UserInfo(Message, frozen=True, kw_only=True):
     extra: dict[str, list[str]] | None = None
     groups: list[str] | None = None
     uid: str | None = None

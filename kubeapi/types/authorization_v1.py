@@ -8,17 +8,17 @@ from kubeapi.scalars import Message
 from kubeapi.types import meta_v1
 
 
-class FieldSelectorAttributes(Message, kw_only=True):
+class FieldSelectorAttributes(Message, frozen=True, kw_only=True):
     rawSelector: str | None = None
     requirements: list[meta_v1.FieldSelectorRequirement] | None = None
 
 
-class LabelSelectorAttributes(Message, kw_only=True):
+class LabelSelectorAttributes(Message, frozen=True, kw_only=True):
     rawSelector: str | None = None
     requirements: list[meta_v1.LabelSelectorRequirement] | None = None
 
 
-class LocalSubjectAccessReview(Message, kw_only=True):
+class LocalSubjectAccessReview(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "LocalSubjectAccessReview")
     kind: str | None = None
     apiVersion: str | None = None
@@ -27,17 +27,17 @@ class LocalSubjectAccessReview(Message, kw_only=True):
     status: SubjectAccessReviewStatus | None = None
 
 
-class NonResourceAttributes(Message, kw_only=True):
+class NonResourceAttributes(Message, frozen=True, kw_only=True):
     path: str | None = None
     verb: str | None = None
 
 
-class NonResourceRule(Message, kw_only=True):
+class NonResourceRule(Message, frozen=True, kw_only=True):
     nonResourceURLs: list[str] | None = None
     verbs: list[str] | None = None
 
 
-class ResourceAttributes(Message, kw_only=True):
+class ResourceAttributes(Message, frozen=True, kw_only=True):
     fieldSelector: FieldSelectorAttributes | None = None
     group: str | None = None
     labelSelector: LabelSelectorAttributes | None = None
@@ -49,14 +49,14 @@ class ResourceAttributes(Message, kw_only=True):
     version: str | None = None
 
 
-class ResourceRule(Message, kw_only=True):
+class ResourceRule(Message, frozen=True, kw_only=True):
     apiGroups: list[str] | None = None
     resourceNames: list[str] | None = None
     resources: list[str] | None = None
     verbs: list[str] | None = None
 
 
-class SelfSubjectAccessReview(Message, kw_only=True):
+class SelfSubjectAccessReview(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "SelfSubjectAccessReview")
     kind: str | None = None
     apiVersion: str | None = None
@@ -65,12 +65,12 @@ class SelfSubjectAccessReview(Message, kw_only=True):
     status: SubjectAccessReviewStatus | None = None
 
 
-class SelfSubjectAccessReviewSpec(Message, kw_only=True):
+class SelfSubjectAccessReviewSpec(Message, frozen=True, kw_only=True):
     nonResourceAttributes: NonResourceAttributes | None = None
     resourceAttributes: ResourceAttributes | None = None
 
 
-class SelfSubjectRulesReview(Message, kw_only=True):
+class SelfSubjectRulesReview(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "SelfSubjectRulesReview")
     kind: str | None = None
     apiVersion: str | None = None
@@ -79,11 +79,11 @@ class SelfSubjectRulesReview(Message, kw_only=True):
     status: SubjectRulesReviewStatus | None = None
 
 
-class SelfSubjectRulesReviewSpec(Message, kw_only=True):
+class SelfSubjectRulesReviewSpec(Message, frozen=True, kw_only=True):
     namespace: str | None = None
 
 
-class SubjectAccessReview(Message, kw_only=True):
+class SubjectAccessReview(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("authorization.k8s.io", "v1", "SubjectAccessReview")
     kind: str | None = None
     apiVersion: str | None = None
@@ -92,7 +92,7 @@ class SubjectAccessReview(Message, kw_only=True):
     status: SubjectAccessReviewStatus | None = None
 
 
-class SubjectAccessReviewSpec(Message, kw_only=True):
+class SubjectAccessReviewSpec(Message, frozen=True, kw_only=True):
     extra: dict[str, list[str]] | None = None
     groups: list[str] | None = None
     nonResourceAttributes: NonResourceAttributes | None = None
@@ -101,14 +101,14 @@ class SubjectAccessReviewSpec(Message, kw_only=True):
     user: str | None = None
 
 
-class SubjectAccessReviewStatus(Message, kw_only=True):
+class SubjectAccessReviewStatus(Message, frozen=True, kw_only=True):
     allowed: bool | None = None
     denied: bool | None = None
     evaluationError: str | None = None
     reason: str | None = None
 
 
-class SubjectRulesReviewStatus(Message, kw_only=True):
+class SubjectRulesReviewStatus(Message, frozen=True, kw_only=True):
     evaluationError: str | None = None
     incomplete: bool | None = None
     nonResourceRules: list[NonResourceRule] | None = None

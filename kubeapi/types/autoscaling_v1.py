@@ -8,13 +8,13 @@ from kubeapi.scalars import Int32, Int64, Message, Time
 from kubeapi.types import meta_v1
 
 
-class CrossVersionObjectReference(Message, kw_only=True):
+class CrossVersionObjectReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
     name: str | None = None
 
 
-class HorizontalPodAutoscaler(Message, kw_only=True):
+class HorizontalPodAutoscaler(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("autoscaling", "v1", "HorizontalPodAutoscaler")
     kind: str | None = None
     apiVersion: str | None = None
@@ -23,7 +23,7 @@ class HorizontalPodAutoscaler(Message, kw_only=True):
     status: HorizontalPodAutoscalerStatus | None = None
 
 
-class HorizontalPodAutoscalerList(Message, kw_only=True):
+class HorizontalPodAutoscalerList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("autoscaling", "v1", "HorizontalPodAutoscalerList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -31,14 +31,14 @@ class HorizontalPodAutoscalerList(Message, kw_only=True):
     items: list[HorizontalPodAutoscaler] | None = None
 
 
-class HorizontalPodAutoscalerSpec(Message, kw_only=True):
+class HorizontalPodAutoscalerSpec(Message, frozen=True, kw_only=True):
     maxReplicas: Int32 | None = None
     minReplicas: Int32 | None = None
     scaleTargetRef: CrossVersionObjectReference | None = None
     targetCPUUtilizationPercentage: Int32 | None = None
 
 
-class HorizontalPodAutoscalerStatus(Message, kw_only=True):
+class HorizontalPodAutoscalerStatus(Message, frozen=True, kw_only=True):
     currentCPUUtilizationPercentage: Int32 | None = None
     currentReplicas: Int32 | None = None
     desiredReplicas: Int32 | None = None
@@ -46,7 +46,7 @@ class HorizontalPodAutoscalerStatus(Message, kw_only=True):
     observedGeneration: Int64 | None = None
 
 
-class Scale(Message, kw_only=True):
+class Scale(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("autoscaling", "v1", "Scale")
     kind: str | None = None
     apiVersion: str | None = None
@@ -55,10 +55,10 @@ class Scale(Message, kw_only=True):
     status: ScaleStatus | None = None
 
 
-class ScaleSpec(Message, kw_only=True):
+class ScaleSpec(Message, frozen=True, kw_only=True):
     replicas: Int32 | None = None
 
 
-class ScaleStatus(Message, kw_only=True):
+class ScaleStatus(Message, frozen=True, kw_only=True):
     replicas: Int32 | None = None
     selector: str | None = None

@@ -8,48 +8,48 @@ from kubeapi.scalars import Int32, Int64, Message, Quantity, Time
 from kubeapi.types import meta_v1
 
 
-class ContainerResourceMetricSource(Message, kw_only=True):
+class ContainerResourceMetricSource(Message, frozen=True, kw_only=True):
     container: str | None = None
     name: str | None = None
     target: MetricTarget | None = None
 
 
-class ContainerResourceMetricStatus(Message, kw_only=True):
+class ContainerResourceMetricStatus(Message, frozen=True, kw_only=True):
     container: str | None = None
     current: MetricValueStatus | None = None
     name: str | None = None
 
 
-class CrossVersionObjectReference(Message, kw_only=True):
+class CrossVersionObjectReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
     name: str | None = None
 
 
-class ExternalMetricSource(Message, kw_only=True):
+class ExternalMetricSource(Message, frozen=True, kw_only=True):
     metric: MetricIdentifier | None = None
     target: MetricTarget | None = None
 
 
-class ExternalMetricStatus(Message, kw_only=True):
+class ExternalMetricStatus(Message, frozen=True, kw_only=True):
     current: MetricValueStatus | None = None
     metric: MetricIdentifier | None = None
 
 
-class HPAScalingPolicy(Message, kw_only=True):
+class HPAScalingPolicy(Message, frozen=True, kw_only=True):
     periodSeconds: Int32 | None = None
     type: str | None = None
     value: Int32 | None = None
 
 
-class HPAScalingRules(Message, kw_only=True):
+class HPAScalingRules(Message, frozen=True, kw_only=True):
     policies: list[HPAScalingPolicy] | None = None
     selectPolicy: str | None = None
     stabilizationWindowSeconds: Int32 | None = None
     tolerance: Quantity | None = None
 
 
-class HorizontalPodAutoscaler(Message, kw_only=True):
+class HorizontalPodAutoscaler(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("autoscaling", "v2", "HorizontalPodAutoscaler")
     kind: str | None = None
     apiVersion: str | None = None
@@ -58,12 +58,12 @@ class HorizontalPodAutoscaler(Message, kw_only=True):
     status: HorizontalPodAutoscalerStatus | None = None
 
 
-class HorizontalPodAutoscalerBehavior(Message, kw_only=True):
+class HorizontalPodAutoscalerBehavior(Message, frozen=True, kw_only=True):
     scaleDown: HPAScalingRules | None = None
     scaleUp: HPAScalingRules | None = None
 
 
-class HorizontalPodAutoscalerCondition(Message, kw_only=True):
+class HorizontalPodAutoscalerCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -71,7 +71,7 @@ class HorizontalPodAutoscalerCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class HorizontalPodAutoscalerList(Message, kw_only=True):
+class HorizontalPodAutoscalerList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("autoscaling", "v2", "HorizontalPodAutoscalerList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -79,7 +79,7 @@ class HorizontalPodAutoscalerList(Message, kw_only=True):
     items: list[HorizontalPodAutoscaler] | None = None
 
 
-class HorizontalPodAutoscalerSpec(Message, kw_only=True):
+class HorizontalPodAutoscalerSpec(Message, frozen=True, kw_only=True):
     behavior: HorizontalPodAutoscalerBehavior | None = None
     maxReplicas: Int32 | None = None
     metrics: list[MetricSpec] | None = None
@@ -87,7 +87,7 @@ class HorizontalPodAutoscalerSpec(Message, kw_only=True):
     scaleTargetRef: CrossVersionObjectReference | None = None
 
 
-class HorizontalPodAutoscalerStatus(Message, kw_only=True):
+class HorizontalPodAutoscalerStatus(Message, frozen=True, kw_only=True):
     conditions: list[HorizontalPodAutoscalerCondition] | None = None
     currentMetrics: list[MetricStatus] | None = None
     currentReplicas: Int32 | None = None
@@ -96,12 +96,12 @@ class HorizontalPodAutoscalerStatus(Message, kw_only=True):
     observedGeneration: Int64 | None = None
 
 
-class MetricIdentifier(Message, kw_only=True):
+class MetricIdentifier(Message, frozen=True, kw_only=True):
     name: str | None = None
     selector: meta_v1.LabelSelector | None = None
 
 
-class MetricSpec(Message, kw_only=True):
+class MetricSpec(Message, frozen=True, kw_only=True):
     containerResource: ContainerResourceMetricSource | None = None
     external: ExternalMetricSource | None = None
     object: ObjectMetricSource | None = None
@@ -110,7 +110,7 @@ class MetricSpec(Message, kw_only=True):
     type: str | None = None
 
 
-class MetricStatus(Message, kw_only=True):
+class MetricStatus(Message, frozen=True, kw_only=True):
     containerResource: ContainerResourceMetricStatus | None = None
     external: ExternalMetricStatus | None = None
     object: ObjectMetricStatus | None = None
@@ -119,46 +119,46 @@ class MetricStatus(Message, kw_only=True):
     type: str | None = None
 
 
-class MetricTarget(Message, kw_only=True):
+class MetricTarget(Message, frozen=True, kw_only=True):
     averageUtilization: Int32 | None = None
     averageValue: Quantity | None = None
     type: str | None = None
     value: Quantity | None = None
 
 
-class MetricValueStatus(Message, kw_only=True):
+class MetricValueStatus(Message, frozen=True, kw_only=True):
     averageUtilization: Int32 | None = None
     averageValue: Quantity | None = None
     value: Quantity | None = None
 
 
-class ObjectMetricSource(Message, kw_only=True):
+class ObjectMetricSource(Message, frozen=True, kw_only=True):
     describedObject: CrossVersionObjectReference | None = None
     metric: MetricIdentifier | None = None
     target: MetricTarget | None = None
 
 
-class ObjectMetricStatus(Message, kw_only=True):
+class ObjectMetricStatus(Message, frozen=True, kw_only=True):
     current: MetricValueStatus | None = None
     describedObject: CrossVersionObjectReference | None = None
     metric: MetricIdentifier | None = None
 
 
-class PodsMetricSource(Message, kw_only=True):
+class PodsMetricSource(Message, frozen=True, kw_only=True):
     metric: MetricIdentifier | None = None
     target: MetricTarget | None = None
 
 
-class PodsMetricStatus(Message, kw_only=True):
+class PodsMetricStatus(Message, frozen=True, kw_only=True):
     current: MetricValueStatus | None = None
     metric: MetricIdentifier | None = None
 
 
-class ResourceMetricSource(Message, kw_only=True):
+class ResourceMetricSource(Message, frozen=True, kw_only=True):
     name: str | None = None
     target: MetricTarget | None = None
 
 
-class ResourceMetricStatus(Message, kw_only=True):
+class ResourceMetricStatus(Message, frozen=True, kw_only=True):
     current: MetricValueStatus | None = None
     name: str | None = None

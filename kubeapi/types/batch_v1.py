@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Int64, Message, Time
 from kubeapi.types import core_v1, meta_v1
 
 
-class CronJob(Message, kw_only=True):
+class CronJob(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("batch", "v1", "CronJob")
     kind: str | None = None
     apiVersion: str | None = None
@@ -17,7 +17,7 @@ class CronJob(Message, kw_only=True):
     status: CronJobStatus | None = None
 
 
-class CronJobList(Message, kw_only=True):
+class CronJobList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("batch", "v1", "CronJobList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -25,7 +25,7 @@ class CronJobList(Message, kw_only=True):
     items: list[CronJob] | None = None
 
 
-class CronJobSpec(Message, kw_only=True):
+class CronJobSpec(Message, frozen=True, kw_only=True):
     concurrencyPolicy: str | None = None
     failedJobsHistoryLimit: Int32 | None = None
     jobTemplate: JobTemplateSpec | None = None
@@ -36,13 +36,13 @@ class CronJobSpec(Message, kw_only=True):
     timeZone: str | None = None
 
 
-class CronJobStatus(Message, kw_only=True):
+class CronJobStatus(Message, frozen=True, kw_only=True):
     active: list[core_v1.ObjectReference] | None = None
     lastScheduleTime: Time | None = None
     lastSuccessfulTime: Time | None = None
 
 
-class Job(Message, kw_only=True):
+class Job(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("batch", "v1", "Job")
     kind: str | None = None
     apiVersion: str | None = None
@@ -51,7 +51,7 @@ class Job(Message, kw_only=True):
     status: JobStatus | None = None
 
 
-class JobCondition(Message, kw_only=True):
+class JobCondition(Message, frozen=True, kw_only=True):
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -60,7 +60,7 @@ class JobCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class JobList(Message, kw_only=True):
+class JobList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("batch", "v1", "JobList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -68,7 +68,7 @@ class JobList(Message, kw_only=True):
     items: list[Job] | None = None
 
 
-class JobSpec(Message, kw_only=True):
+class JobSpec(Message, frozen=True, kw_only=True):
     activeDeadlineSeconds: Int64 | None = None
     backoffLimit: Int32 | None = None
     backoffLimitPerIndex: Int32 | None = None
@@ -87,7 +87,7 @@ class JobSpec(Message, kw_only=True):
     ttlSecondsAfterFinished: Int32 | None = None
 
 
-class JobStatus(Message, kw_only=True):
+class JobStatus(Message, frozen=True, kw_only=True):
     active: Int32 | None = None
     completedIndexes: str | None = None
     completionTime: Time | None = None
@@ -101,41 +101,41 @@ class JobStatus(Message, kw_only=True):
     uncountedTerminatedPods: UncountedTerminatedPods | None = None
 
 
-class JobTemplateSpec(Message, kw_only=True):
+class JobTemplateSpec(Message, frozen=True, kw_only=True):
     metadata: meta_v1.ObjectMeta | None = None
     spec: JobSpec | None = None
 
 
-class PodFailurePolicy(Message, kw_only=True):
+class PodFailurePolicy(Message, frozen=True, kw_only=True):
     rules: list[PodFailurePolicyRule] | None = None
 
 
-class PodFailurePolicyOnExitCodesRequirement(Message, kw_only=True):
+class PodFailurePolicyOnExitCodesRequirement(Message, frozen=True, kw_only=True):
     containerName: str | None = None
     operator: str | None = None
     values: list[Int32] | None = None
 
 
-class PodFailurePolicyOnPodConditionsPattern(Message, kw_only=True):
+class PodFailurePolicyOnPodConditionsPattern(Message, frozen=True, kw_only=True):
     status: str | None = None
     type: str | None = None
 
 
-class PodFailurePolicyRule(Message, kw_only=True):
+class PodFailurePolicyRule(Message, frozen=True, kw_only=True):
     action: str | None = None
     onExitCodes: PodFailurePolicyOnExitCodesRequirement | None = None
     onPodConditions: list[PodFailurePolicyOnPodConditionsPattern] | None = None
 
 
-class SuccessPolicy(Message, kw_only=True):
+class SuccessPolicy(Message, frozen=True, kw_only=True):
     rules: list[SuccessPolicyRule] | None = None
 
 
-class SuccessPolicyRule(Message, kw_only=True):
+class SuccessPolicyRule(Message, frozen=True, kw_only=True):
     succeededCount: Int32 | None = None
     succeededIndexes: str | None = None
 
 
-class UncountedTerminatedPods(Message, kw_only=True):
+class UncountedTerminatedPods(Message, frozen=True, kw_only=True):
     failed: list[str] | None = None
     succeeded: list[str] | None = None

@@ -8,7 +8,7 @@ from kubeapi.scalars import Bytes, Int32, Message, Time
 from kubeapi.types import meta_v1
 
 
-class CertificateSigningRequest(Message, kw_only=True):
+class CertificateSigningRequest(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1", "CertificateSigningRequest")
     kind: str | None = None
     apiVersion: str | None = None
@@ -17,7 +17,7 @@ class CertificateSigningRequest(Message, kw_only=True):
     status: CertificateSigningRequestStatus | None = None
 
 
-class CertificateSigningRequestCondition(Message, kw_only=True):
+class CertificateSigningRequestCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     lastUpdateTime: Time | None = None
     message: str | None = None
@@ -26,7 +26,7 @@ class CertificateSigningRequestCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class CertificateSigningRequestList(Message, kw_only=True):
+class CertificateSigningRequestList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1", "CertificateSigningRequestList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -34,7 +34,7 @@ class CertificateSigningRequestList(Message, kw_only=True):
     items: list[CertificateSigningRequest] | None = None
 
 
-class CertificateSigningRequestSpec(Message, kw_only=True):
+class CertificateSigningRequestSpec(Message, frozen=True, kw_only=True):
     expirationSeconds: Int32 | None = None
     extra: dict[str, list[str]] | None = None
     groups: list[str] | None = None
@@ -45,6 +45,6 @@ class CertificateSigningRequestSpec(Message, kw_only=True):
     username: str | None = None
 
 
-class CertificateSigningRequestStatus(Message, kw_only=True):
+class CertificateSigningRequestStatus(Message, frozen=True, kw_only=True):
     certificate: Bytes | None = None
     conditions: list[CertificateSigningRequestCondition] | None = None

@@ -8,7 +8,7 @@ from kubeapi.scalars import Message
 from kubeapi.types import meta_v1
 
 
-class ClusterTrustBundle(Message, kw_only=True):
+class ClusterTrustBundle(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1alpha1", "ClusterTrustBundle")
     kind: str | None = None
     apiVersion: str | None = None
@@ -16,7 +16,7 @@ class ClusterTrustBundle(Message, kw_only=True):
     spec: ClusterTrustBundleSpec | None = None
 
 
-class ClusterTrustBundleList(Message, kw_only=True):
+class ClusterTrustBundleList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1alpha1", "ClusterTrustBundleList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,6 +24,6 @@ class ClusterTrustBundleList(Message, kw_only=True):
     items: list[ClusterTrustBundle] | None = None
 
 
-class ClusterTrustBundleSpec(Message, kw_only=True):
+class ClusterTrustBundleSpec(Message, frozen=True, kw_only=True):
     signerName: str | None = None
     trustBundle: str | None = None

@@ -8,7 +8,7 @@ from kubeapi.scalars import Bytes, Int32, Message, Time
 from kubeapi.types import meta_v1
 
 
-class ClusterTrustBundle(Message, kw_only=True):
+class ClusterTrustBundle(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "ClusterTrustBundle")
     kind: str | None = None
     apiVersion: str | None = None
@@ -16,7 +16,7 @@ class ClusterTrustBundle(Message, kw_only=True):
     spec: ClusterTrustBundleSpec | None = None
 
 
-class ClusterTrustBundleList(Message, kw_only=True):
+class ClusterTrustBundleList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "ClusterTrustBundleList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,12 +24,12 @@ class ClusterTrustBundleList(Message, kw_only=True):
     items: list[ClusterTrustBundle] | None = None
 
 
-class ClusterTrustBundleSpec(Message, kw_only=True):
+class ClusterTrustBundleSpec(Message, frozen=True, kw_only=True):
     signerName: str | None = None
     trustBundle: str | None = None
 
 
-class PodCertificateRequest(Message, kw_only=True):
+class PodCertificateRequest(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "PodCertificateRequest")
     kind: str | None = None
     apiVersion: str | None = None
@@ -38,7 +38,7 @@ class PodCertificateRequest(Message, kw_only=True):
     status: PodCertificateRequestStatus | None = None
 
 
-class PodCertificateRequestList(Message, kw_only=True):
+class PodCertificateRequestList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("certificates.k8s.io", "v1beta1", "PodCertificateRequestList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -46,7 +46,7 @@ class PodCertificateRequestList(Message, kw_only=True):
     items: list[PodCertificateRequest] | None = None
 
 
-class PodCertificateRequestSpec(Message, kw_only=True):
+class PodCertificateRequestSpec(Message, frozen=True, kw_only=True):
     maxExpirationSeconds: Int32 | None = None
     nodeName: str | None = None
     nodeUID: str | None = None
@@ -61,7 +61,7 @@ class PodCertificateRequestSpec(Message, kw_only=True):
     unverifiedUserAnnotations: dict[str, str] | None = None
 
 
-class PodCertificateRequestStatus(Message, kw_only=True):
+class PodCertificateRequestStatus(Message, frozen=True, kw_only=True):
     beginRefreshAt: Time | None = None
     certificateChain: str | None = None
     conditions: list[meta_v1.Condition] | None = None

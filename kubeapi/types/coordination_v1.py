@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Message, MicroTime
 from kubeapi.types import meta_v1
 
 
-class Lease(Message, kw_only=True):
+class Lease(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1", "Lease")
     kind: str | None = None
     apiVersion: str | None = None
@@ -16,7 +16,7 @@ class Lease(Message, kw_only=True):
     spec: LeaseSpec | None = None
 
 
-class LeaseList(Message, kw_only=True):
+class LeaseList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1", "LeaseList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,7 +24,7 @@ class LeaseList(Message, kw_only=True):
     items: list[Lease] | None = None
 
 
-class LeaseSpec(Message, kw_only=True):
+class LeaseSpec(Message, frozen=True, kw_only=True):
     acquireTime: MicroTime | None = None
     holderIdentity: str | None = None
     leaseDurationSeconds: Int32 | None = None

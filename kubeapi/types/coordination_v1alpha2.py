@@ -8,7 +8,7 @@ from kubeapi.scalars import Message, MicroTime
 from kubeapi.types import meta_v1
 
 
-class LeaseCandidate(Message, kw_only=True):
+class LeaseCandidate(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1alpha2", "LeaseCandidate")
     kind: str | None = None
     apiVersion: str | None = None
@@ -16,7 +16,7 @@ class LeaseCandidate(Message, kw_only=True):
     spec: LeaseCandidateSpec | None = None
 
 
-class LeaseCandidateList(Message, kw_only=True):
+class LeaseCandidateList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("coordination.k8s.io", "v1alpha2", "LeaseCandidateList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,7 +24,7 @@ class LeaseCandidateList(Message, kw_only=True):
     items: list[LeaseCandidate] | None = None
 
 
-class LeaseCandidateSpec(Message, kw_only=True):
+class LeaseCandidateSpec(Message, frozen=True, kw_only=True):
     binaryVersion: str | None = None
     emulationVersion: str | None = None
     leaseName: str | None = None

@@ -8,30 +8,30 @@ from kubeapi.scalars import Bytes, Int32, Int64, IntOrString, Message, MicroTime
 from kubeapi.types import meta_v1
 
 
-class AWSElasticBlockStoreVolumeSource(Message, kw_only=True):
+class AWSElasticBlockStoreVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     partition: Int32 | None = None
     readOnly: bool | None = None
     volumeID: str | None = None
 
 
-class Affinity(Message, kw_only=True):
+class Affinity(Message, frozen=True, kw_only=True):
     nodeAffinity: NodeAffinity | None = None
     podAffinity: PodAffinity | None = None
     podAntiAffinity: PodAntiAffinity | None = None
 
 
-class AppArmorProfile(Message, kw_only=True):
+class AppArmorProfile(Message, frozen=True, kw_only=True):
     localhostProfile: str | None = None
     type: str | None = None
 
 
-class AttachedVolume(Message, kw_only=True):
+class AttachedVolume(Message, frozen=True, kw_only=True):
     devicePath: str | None = None
     name: str | None = None
 
 
-class AzureDiskVolumeSource(Message, kw_only=True):
+class AzureDiskVolumeSource(Message, frozen=True, kw_only=True):
     kind: str | None = None
     cachingMode: str | None = None
     diskName: str | None = None
@@ -40,20 +40,20 @@ class AzureDiskVolumeSource(Message, kw_only=True):
     readOnly: bool | None = None
 
 
-class AzureFilePersistentVolumeSource(Message, kw_only=True):
+class AzureFilePersistentVolumeSource(Message, frozen=True, kw_only=True):
     readOnly: bool | None = None
     secretName: str | None = None
     secretNamespace: str | None = None
     shareName: str | None = None
 
 
-class AzureFileVolumeSource(Message, kw_only=True):
+class AzureFileVolumeSource(Message, frozen=True, kw_only=True):
     readOnly: bool | None = None
     secretName: str | None = None
     shareName: str | None = None
 
 
-class Binding(Message, kw_only=True):
+class Binding(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Binding")
     kind: str | None = None
     apiVersion: str | None = None
@@ -61,7 +61,7 @@ class Binding(Message, kw_only=True):
     target: ObjectReference | None = None
 
 
-class CSIPersistentVolumeSource(Message, kw_only=True):
+class CSIPersistentVolumeSource(Message, frozen=True, kw_only=True):
     controllerExpandSecretRef: SecretReference | None = None
     controllerPublishSecretRef: SecretReference | None = None
     driver: str | None = None
@@ -74,7 +74,7 @@ class CSIPersistentVolumeSource(Message, kw_only=True):
     volumeHandle: str | None = None
 
 
-class CSIVolumeSource(Message, kw_only=True):
+class CSIVolumeSource(Message, frozen=True, kw_only=True):
     driver: str | None = None
     fsType: str | None = None
     nodePublishSecretRef: LocalObjectReference | None = None
@@ -82,12 +82,12 @@ class CSIVolumeSource(Message, kw_only=True):
     volumeAttributes: dict[str, str] | None = None
 
 
-class Capabilities(Message, kw_only=True):
+class Capabilities(Message, frozen=True, kw_only=True):
     add: list[str] | None = None
     drop: list[str] | None = None
 
 
-class CephFSPersistentVolumeSource(Message, kw_only=True):
+class CephFSPersistentVolumeSource(Message, frozen=True, kw_only=True):
     monitors: list[str] | None = None
     path: str | None = None
     readOnly: bool | None = None
@@ -96,7 +96,7 @@ class CephFSPersistentVolumeSource(Message, kw_only=True):
     user: str | None = None
 
 
-class CephFSVolumeSource(Message, kw_only=True):
+class CephFSVolumeSource(Message, frozen=True, kw_only=True):
     monitors: list[str] | None = None
     path: str | None = None
     readOnly: bool | None = None
@@ -105,25 +105,25 @@ class CephFSVolumeSource(Message, kw_only=True):
     user: str | None = None
 
 
-class CinderPersistentVolumeSource(Message, kw_only=True):
+class CinderPersistentVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     readOnly: bool | None = None
     secretRef: SecretReference | None = None
     volumeID: str | None = None
 
 
-class CinderVolumeSource(Message, kw_only=True):
+class CinderVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     readOnly: bool | None = None
     secretRef: LocalObjectReference | None = None
     volumeID: str | None = None
 
 
-class ClientIPConfig(Message, kw_only=True):
+class ClientIPConfig(Message, frozen=True, kw_only=True):
     timeoutSeconds: Int32 | None = None
 
 
-class ClusterTrustBundleProjection(Message, kw_only=True):
+class ClusterTrustBundleProjection(Message, frozen=True, kw_only=True):
     labelSelector: meta_v1.LabelSelector | None = None
     name: str | None = None
     optional: bool | None = None
@@ -131,14 +131,14 @@ class ClusterTrustBundleProjection(Message, kw_only=True):
     signerName: str | None = None
 
 
-class ComponentCondition(Message, kw_only=True):
+class ComponentCondition(Message, frozen=True, kw_only=True):
     error: str | None = None
     message: str | None = None
     status: str | None = None
     type: str | None = None
 
 
-class ComponentStatus(Message, kw_only=True):
+class ComponentStatus(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ComponentStatus")
     kind: str | None = None
     apiVersion: str | None = None
@@ -146,7 +146,7 @@ class ComponentStatus(Message, kw_only=True):
     conditions: list[ComponentCondition] | None = None
 
 
-class ComponentStatusList(Message, kw_only=True):
+class ComponentStatusList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ComponentStatusList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -154,7 +154,7 @@ class ComponentStatusList(Message, kw_only=True):
     items: list[ComponentStatus] | None = None
 
 
-class ConfigMap(Message, kw_only=True):
+class ConfigMap(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ConfigMap")
     kind: str | None = None
     apiVersion: str | None = None
@@ -164,18 +164,18 @@ class ConfigMap(Message, kw_only=True):
     immutable: bool | None = None
 
 
-class ConfigMapEnvSource(Message, kw_only=True):
+class ConfigMapEnvSource(Message, frozen=True, kw_only=True):
     name: str | None = None
     optional: bool | None = None
 
 
-class ConfigMapKeySelector(Message, kw_only=True):
+class ConfigMapKeySelector(Message, frozen=True, kw_only=True):
     key: str | None = None
     name: str | None = None
     optional: bool | None = None
 
 
-class ConfigMapList(Message, kw_only=True):
+class ConfigMapList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ConfigMapList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -183,7 +183,7 @@ class ConfigMapList(Message, kw_only=True):
     items: list[ConfigMap] | None = None
 
 
-class ConfigMapNodeConfigSource(Message, kw_only=True):
+class ConfigMapNodeConfigSource(Message, frozen=True, kw_only=True):
     kubeletConfigKey: str | None = None
     name: str | None = None
     namespace: str | None = None
@@ -191,20 +191,20 @@ class ConfigMapNodeConfigSource(Message, kw_only=True):
     uid: str | None = None
 
 
-class ConfigMapProjection(Message, kw_only=True):
+class ConfigMapProjection(Message, frozen=True, kw_only=True):
     items: list[KeyToPath] | None = None
     name: str | None = None
     optional: bool | None = None
 
 
-class ConfigMapVolumeSource(Message, kw_only=True):
+class ConfigMapVolumeSource(Message, frozen=True, kw_only=True):
     defaultMode: Int32 | None = None
     items: list[KeyToPath] | None = None
     name: str | None = None
     optional: bool | None = None
 
 
-class Container(Message, kw_only=True):
+class Container(Message, frozen=True, kw_only=True):
     args: list[str] | None = None
     command: list[str] | None = None
     env: list[EnvVar] | None = None
@@ -232,18 +232,18 @@ class Container(Message, kw_only=True):
     workingDir: str | None = None
 
 
-class ContainerExtendedResourceRequest(Message, kw_only=True):
+class ContainerExtendedResourceRequest(Message, frozen=True, kw_only=True):
     containerName: str | None = None
     requestName: str | None = None
     resourceName: str | None = None
 
 
-class ContainerImage(Message, kw_only=True):
+class ContainerImage(Message, frozen=True, kw_only=True):
     names: list[str] | None = None
     sizeBytes: Int64 | None = None
 
 
-class ContainerPort(Message, kw_only=True):
+class ContainerPort(Message, frozen=True, kw_only=True):
     containerPort: Int32 | None = None
     hostIP: str | None = None
     hostPort: Int32 | None = None
@@ -251,32 +251,32 @@ class ContainerPort(Message, kw_only=True):
     protocol: str | None = None
 
 
-class ContainerResizePolicy(Message, kw_only=True):
+class ContainerResizePolicy(Message, frozen=True, kw_only=True):
     resourceName: str | None = None
     restartPolicy: str | None = None
 
 
-class ContainerRestartRule(Message, kw_only=True):
+class ContainerRestartRule(Message, frozen=True, kw_only=True):
     action: str | None = None
     exitCodes: ContainerRestartRuleOnExitCodes | None = None
 
 
-class ContainerRestartRuleOnExitCodes(Message, kw_only=True):
+class ContainerRestartRuleOnExitCodes(Message, frozen=True, kw_only=True):
     operator: str | None = None
     values: list[Int32] | None = None
 
 
-class ContainerState(Message, kw_only=True):
+class ContainerState(Message, frozen=True, kw_only=True):
     running: ContainerStateRunning | None = None
     terminated: ContainerStateTerminated | None = None
     waiting: ContainerStateWaiting | None = None
 
 
-class ContainerStateRunning(Message, kw_only=True):
+class ContainerStateRunning(Message, frozen=True, kw_only=True):
     startedAt: Time | None = None
 
 
-class ContainerStateTerminated(Message, kw_only=True):
+class ContainerStateTerminated(Message, frozen=True, kw_only=True):
     containerID: str | None = None
     exitCode: Int32 | None = None
     finishedAt: Time | None = None
@@ -286,12 +286,12 @@ class ContainerStateTerminated(Message, kw_only=True):
     startedAt: Time | None = None
 
 
-class ContainerStateWaiting(Message, kw_only=True):
+class ContainerStateWaiting(Message, frozen=True, kw_only=True):
     message: str | None = None
     reason: str | None = None
 
 
-class ContainerStatus(Message, kw_only=True):
+class ContainerStatus(Message, frozen=True, kw_only=True):
     allocatedResources: dict[str, Quantity] | None = None
     allocatedResourcesStatus: list[ResourceStatus] | None = None
     containerID: str | None = None
@@ -309,56 +309,56 @@ class ContainerStatus(Message, kw_only=True):
     volumeMounts: list[VolumeMountStatus] | None = None
 
 
-class ContainerUser(Message, kw_only=True):
+class ContainerUser(Message, frozen=True, kw_only=True):
     linux: LinuxContainerUser | None = None
 
 
-class DaemonEndpoint(Message, kw_only=True):
+class DaemonEndpoint(Message, frozen=True, kw_only=True):
     Port: Int32 | None = None
 
 
-class DownwardAPIProjection(Message, kw_only=True):
+class DownwardAPIProjection(Message, frozen=True, kw_only=True):
     items: list[DownwardAPIVolumeFile] | None = None
 
 
-class DownwardAPIVolumeFile(Message, kw_only=True):
+class DownwardAPIVolumeFile(Message, frozen=True, kw_only=True):
     fieldRef: ObjectFieldSelector | None = None
     mode: Int32 | None = None
     path: str | None = None
     resourceFieldRef: ResourceFieldSelector | None = None
 
 
-class DownwardAPIVolumeSource(Message, kw_only=True):
+class DownwardAPIVolumeSource(Message, frozen=True, kw_only=True):
     defaultMode: Int32 | None = None
     items: list[DownwardAPIVolumeFile] | None = None
 
 
-class EmptyDirVolumeSource(Message, kw_only=True):
+class EmptyDirVolumeSource(Message, frozen=True, kw_only=True):
     medium: str | None = None
     sizeLimit: Quantity | None = None
 
 
-class EndpointAddress(Message, kw_only=True):
+class EndpointAddress(Message, frozen=True, kw_only=True):
     hostname: str | None = None
     ip: str | None = None
     nodeName: str | None = None
     targetRef: ObjectReference | None = None
 
 
-class EndpointPort(Message, kw_only=True):
+class EndpointPort(Message, frozen=True, kw_only=True):
     appProtocol: str | None = None
     name: str | None = None
     port: Int32 | None = None
     protocol: str | None = None
 
 
-class EndpointSubset(Message, kw_only=True):
+class EndpointSubset(Message, frozen=True, kw_only=True):
     addresses: list[EndpointAddress] | None = None
     notReadyAddresses: list[EndpointAddress] | None = None
     ports: list[EndpointPort] | None = None
 
 
-class Endpoints(Message, kw_only=True):
+class Endpoints(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Endpoints")
     kind: str | None = None
     apiVersion: str | None = None
@@ -366,7 +366,7 @@ class Endpoints(Message, kw_only=True):
     subsets: list[EndpointSubset] | None = None
 
 
-class EndpointsList(Message, kw_only=True):
+class EndpointsList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "EndpointsList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -374,19 +374,19 @@ class EndpointsList(Message, kw_only=True):
     items: list[Endpoints] | None = None
 
 
-class EnvFromSource(Message, kw_only=True):
+class EnvFromSource(Message, frozen=True, kw_only=True):
     configMapRef: ConfigMapEnvSource | None = None
     prefix: str | None = None
     secretRef: SecretEnvSource | None = None
 
 
-class EnvVar(Message, kw_only=True):
+class EnvVar(Message, frozen=True, kw_only=True):
     name: str | None = None
     value: str | None = None
     valueFrom: EnvVarSource | None = None
 
 
-class EnvVarSource(Message, kw_only=True):
+class EnvVarSource(Message, frozen=True, kw_only=True):
     configMapKeyRef: ConfigMapKeySelector | None = None
     fieldRef: ObjectFieldSelector | None = None
     fileKeyRef: FileKeySelector | None = None
@@ -394,7 +394,7 @@ class EnvVarSource(Message, kw_only=True):
     secretKeyRef: SecretKeySelector | None = None
 
 
-class EphemeralContainer(Message, kw_only=True):
+class EphemeralContainer(Message, frozen=True, kw_only=True):
     args: list[str] | None = None
     command: list[str] | None = None
     env: list[EnvVar] | None = None
@@ -423,11 +423,11 @@ class EphemeralContainer(Message, kw_only=True):
     workingDir: str | None = None
 
 
-class EphemeralVolumeSource(Message, kw_only=True):
+class EphemeralVolumeSource(Message, frozen=True, kw_only=True):
     volumeClaimTemplate: PersistentVolumeClaimTemplate | None = None
 
 
-class Event(Message, kw_only=True):
+class Event(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Event")
     kind: str | None = None
     apiVersion: str | None = None
@@ -448,7 +448,7 @@ class Event(Message, kw_only=True):
     type: str | None = None
 
 
-class EventList(Message, kw_only=True):
+class EventList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "EventList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -456,21 +456,21 @@ class EventList(Message, kw_only=True):
     items: list[Event] | None = None
 
 
-class EventSeries(Message, kw_only=True):
+class EventSeries(Message, frozen=True, kw_only=True):
     count: Int32 | None = None
     lastObservedTime: MicroTime | None = None
 
 
-class EventSource(Message, kw_only=True):
+class EventSource(Message, frozen=True, kw_only=True):
     component: str | None = None
     host: str | None = None
 
 
-class ExecAction(Message, kw_only=True):
+class ExecAction(Message, frozen=True, kw_only=True):
     command: list[str] | None = None
 
 
-class FCVolumeSource(Message, kw_only=True):
+class FCVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     lun: Int32 | None = None
     readOnly: bool | None = None
@@ -478,14 +478,14 @@ class FCVolumeSource(Message, kw_only=True):
     wwids: list[str] | None = None
 
 
-class FileKeySelector(Message, kw_only=True):
+class FileKeySelector(Message, frozen=True, kw_only=True):
     key: str | None = None
     optional: bool | None = None
     path: str | None = None
     volumeName: str | None = None
 
 
-class FlexPersistentVolumeSource(Message, kw_only=True):
+class FlexPersistentVolumeSource(Message, frozen=True, kw_only=True):
     driver: str | None = None
     fsType: str | None = None
     options: dict[str, str] | None = None
@@ -493,7 +493,7 @@ class FlexPersistentVolumeSource(Message, kw_only=True):
     secretRef: SecretReference | None = None
 
 
-class FlexVolumeSource(Message, kw_only=True):
+class FlexVolumeSource(Message, frozen=True, kw_only=True):
     driver: str | None = None
     fsType: str | None = None
     options: dict[str, str] | None = None
@@ -501,43 +501,43 @@ class FlexVolumeSource(Message, kw_only=True):
     secretRef: LocalObjectReference | None = None
 
 
-class FlockerVolumeSource(Message, kw_only=True):
+class FlockerVolumeSource(Message, frozen=True, kw_only=True):
     datasetName: str | None = None
     datasetUUID: str | None = None
 
 
-class GCEPersistentDiskVolumeSource(Message, kw_only=True):
+class GCEPersistentDiskVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     partition: Int32 | None = None
     pdName: str | None = None
     readOnly: bool | None = None
 
 
-class GRPCAction(Message, kw_only=True):
+class GRPCAction(Message, frozen=True, kw_only=True):
     port: Int32 | None = None
     service: str | None = None
 
 
-class GitRepoVolumeSource(Message, kw_only=True):
+class GitRepoVolumeSource(Message, frozen=True, kw_only=True):
     directory: str | None = None
     repository: str | None = None
     revision: str | None = None
 
 
-class GlusterfsPersistentVolumeSource(Message, kw_only=True):
+class GlusterfsPersistentVolumeSource(Message, frozen=True, kw_only=True):
     endpoints: str | None = None
     endpointsNamespace: str | None = None
     path: str | None = None
     readOnly: bool | None = None
 
 
-class GlusterfsVolumeSource(Message, kw_only=True):
+class GlusterfsVolumeSource(Message, frozen=True, kw_only=True):
     endpoints: str | None = None
     path: str | None = None
     readOnly: bool | None = None
 
 
-class HTTPGetAction(Message, kw_only=True):
+class HTTPGetAction(Message, frozen=True, kw_only=True):
     host: str | None = None
     httpHeaders: list[HTTPHeader] | None = None
     path: str | None = None
@@ -545,26 +545,26 @@ class HTTPGetAction(Message, kw_only=True):
     scheme: str | None = None
 
 
-class HTTPHeader(Message, kw_only=True):
+class HTTPHeader(Message, frozen=True, kw_only=True):
     name: str | None = None
     value: str | None = None
 
 
-class HostAlias(Message, kw_only=True):
+class HostAlias(Message, frozen=True, kw_only=True):
     hostnames: list[str] | None = None
     ip: str | None = None
 
 
-class HostIP(Message, kw_only=True):
+class HostIP(Message, frozen=True, kw_only=True):
     ip: str | None = None
 
 
-class HostPathVolumeSource(Message, kw_only=True):
+class HostPathVolumeSource(Message, frozen=True, kw_only=True):
     path: str | None = None
     type: str | None = None
 
 
-class ISCSIPersistentVolumeSource(Message, kw_only=True):
+class ISCSIPersistentVolumeSource(Message, frozen=True, kw_only=True):
     chapAuthDiscovery: bool | None = None
     chapAuthSession: bool | None = None
     fsType: str | None = None
@@ -578,7 +578,7 @@ class ISCSIPersistentVolumeSource(Message, kw_only=True):
     targetPortal: str | None = None
 
 
-class ISCSIVolumeSource(Message, kw_only=True):
+class ISCSIVolumeSource(Message, frozen=True, kw_only=True):
     chapAuthDiscovery: bool | None = None
     chapAuthSession: bool | None = None
     fsType: str | None = None
@@ -592,35 +592,35 @@ class ISCSIVolumeSource(Message, kw_only=True):
     targetPortal: str | None = None
 
 
-class ImageVolumeSource(Message, kw_only=True):
+class ImageVolumeSource(Message, frozen=True, kw_only=True):
     pullPolicy: str | None = None
     reference: str | None = None
 
 
-class ImageVolumeStatus(Message, kw_only=True):
+class ImageVolumeStatus(Message, frozen=True, kw_only=True):
     imageRef: str | None = None
 
 
-class KeyToPath(Message, kw_only=True):
+class KeyToPath(Message, frozen=True, kw_only=True):
     key: str | None = None
     mode: Int32 | None = None
     path: str | None = None
 
 
-class Lifecycle(Message, kw_only=True):
+class Lifecycle(Message, frozen=True, kw_only=True):
     postStart: LifecycleHandler | None = None
     preStop: LifecycleHandler | None = None
     stopSignal: str | None = None
 
 
-class LifecycleHandler(Message, kw_only=True):
+class LifecycleHandler(Message, frozen=True, kw_only=True):
     exec: ExecAction | None = None
     httpGet: HTTPGetAction | None = None
     sleep: SleepAction | None = None
     tcpSocket: TCPSocketAction | None = None
 
 
-class LimitRange(Message, kw_only=True):
+class LimitRange(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "LimitRange")
     kind: str | None = None
     apiVersion: str | None = None
@@ -628,7 +628,7 @@ class LimitRange(Message, kw_only=True):
     spec: LimitRangeSpec | None = None
 
 
-class LimitRangeItem(Message, kw_only=True):
+class LimitRangeItem(Message, frozen=True, kw_only=True):
     default: dict[str, Quantity] | None = None
     defaultRequest: dict[str, Quantity] | None = None
     max: dict[str, Quantity] | None = None
@@ -637,7 +637,7 @@ class LimitRangeItem(Message, kw_only=True):
     type: str | None = None
 
 
-class LimitRangeList(Message, kw_only=True):
+class LimitRangeList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "LimitRangeList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -645,48 +645,48 @@ class LimitRangeList(Message, kw_only=True):
     items: list[LimitRange] | None = None
 
 
-class LimitRangeSpec(Message, kw_only=True):
+class LimitRangeSpec(Message, frozen=True, kw_only=True):
     limits: list[LimitRangeItem] | None = None
 
 
-class LinuxContainerUser(Message, kw_only=True):
+class LinuxContainerUser(Message, frozen=True, kw_only=True):
     gid: Int64 | None = None
     supplementalGroups: list[Int64] | None = None
     uid: Int64 | None = None
 
 
-class LoadBalancerIngress(Message, kw_only=True):
+class LoadBalancerIngress(Message, frozen=True, kw_only=True):
     hostname: str | None = None
     ip: str | None = None
     ipMode: str | None = None
     ports: list[PortStatus] | None = None
 
 
-class LoadBalancerStatus(Message, kw_only=True):
+class LoadBalancerStatus(Message, frozen=True, kw_only=True):
     ingress: list[LoadBalancerIngress] | None = None
 
 
-class LocalObjectReference(Message, kw_only=True):
+class LocalObjectReference(Message, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class LocalVolumeSource(Message, kw_only=True):
+class LocalVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     path: str | None = None
 
 
-class ModifyVolumeStatus(Message, kw_only=True):
+class ModifyVolumeStatus(Message, frozen=True, kw_only=True):
     status: str | None = None
     targetVolumeAttributesClassName: str | None = None
 
 
-class NFSVolumeSource(Message, kw_only=True):
+class NFSVolumeSource(Message, frozen=True, kw_only=True):
     path: str | None = None
     readOnly: bool | None = None
     server: str | None = None
 
 
-class Namespace(Message, kw_only=True):
+class Namespace(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Namespace")
     kind: str | None = None
     apiVersion: str | None = None
@@ -695,7 +695,7 @@ class Namespace(Message, kw_only=True):
     status: NamespaceStatus | None = None
 
 
-class NamespaceCondition(Message, kw_only=True):
+class NamespaceCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -703,7 +703,7 @@ class NamespaceCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class NamespaceList(Message, kw_only=True):
+class NamespaceList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "NamespaceList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -711,16 +711,16 @@ class NamespaceList(Message, kw_only=True):
     items: list[Namespace] | None = None
 
 
-class NamespaceSpec(Message, kw_only=True):
+class NamespaceSpec(Message, frozen=True, kw_only=True):
     finalizers: list[str] | None = None
 
 
-class NamespaceStatus(Message, kw_only=True):
+class NamespaceStatus(Message, frozen=True, kw_only=True):
     conditions: list[NamespaceCondition] | None = None
     phase: str | None = None
 
 
-class Node(Message, kw_only=True):
+class Node(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Node")
     kind: str | None = None
     apiVersion: str | None = None
@@ -729,23 +729,23 @@ class Node(Message, kw_only=True):
     status: NodeStatus | None = None
 
 
-class NodeAddress(Message, kw_only=True):
+class NodeAddress(Message, frozen=True, kw_only=True):
     address: str | None = None
     type: str | None = None
 
 
-class NodeAffinity(Message, kw_only=True):
+class NodeAffinity(Message, frozen=True, kw_only=True):
     preferredDuringSchedulingIgnoredDuringExecution: list[PreferredSchedulingTerm] | None = None
     requiredDuringSchedulingIgnoredDuringExecution: NodeSelector | None = None
 
 
-class NodeAllocatableResourceClaimStatus(Message, kw_only=True):
+class NodeAllocatableResourceClaimStatus(Message, frozen=True, kw_only=True):
     containers: list[str] | None = None
     resourceClaimName: str | None = None
     resources: dict[str, Quantity] | None = None
 
 
-class NodeCondition(Message, kw_only=True):
+class NodeCondition(Message, frozen=True, kw_only=True):
     lastHeartbeatTime: Time | None = None
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -754,26 +754,26 @@ class NodeCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class NodeConfigSource(Message, kw_only=True):
+class NodeConfigSource(Message, frozen=True, kw_only=True):
     configMap: ConfigMapNodeConfigSource | None = None
 
 
-class NodeConfigStatus(Message, kw_only=True):
+class NodeConfigStatus(Message, frozen=True, kw_only=True):
     active: NodeConfigSource | None = None
     assigned: NodeConfigSource | None = None
     error: str | None = None
     lastKnownGood: NodeConfigSource | None = None
 
 
-class NodeDaemonEndpoints(Message, kw_only=True):
+class NodeDaemonEndpoints(Message, frozen=True, kw_only=True):
     kubeletEndpoint: DaemonEndpoint | None = None
 
 
-class NodeFeatures(Message, kw_only=True):
+class NodeFeatures(Message, frozen=True, kw_only=True):
     supplementalGroupsPolicy: bool | None = None
 
 
-class NodeList(Message, kw_only=True):
+class NodeList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "NodeList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -781,32 +781,32 @@ class NodeList(Message, kw_only=True):
     items: list[Node] | None = None
 
 
-class NodeRuntimeHandler(Message, kw_only=True):
+class NodeRuntimeHandler(Message, frozen=True, kw_only=True):
     features: NodeRuntimeHandlerFeatures | None = None
     name: str | None = None
 
 
-class NodeRuntimeHandlerFeatures(Message, kw_only=True):
+class NodeRuntimeHandlerFeatures(Message, frozen=True, kw_only=True):
     recursiveReadOnlyMounts: bool | None = None
     userNamespaces: bool | None = None
 
 
-class NodeSelector(Message, kw_only=True):
+class NodeSelector(Message, frozen=True, kw_only=True):
     nodeSelectorTerms: list[NodeSelectorTerm] | None = None
 
 
-class NodeSelectorRequirement(Message, kw_only=True):
+class NodeSelectorRequirement(Message, frozen=True, kw_only=True):
     key: str | None = None
     operator: str | None = None
     values: list[str] | None = None
 
 
-class NodeSelectorTerm(Message, kw_only=True):
+class NodeSelectorTerm(Message, frozen=True, kw_only=True):
     matchExpressions: list[NodeSelectorRequirement] | None = None
     matchFields: list[NodeSelectorRequirement] | None = None
 
 
-class NodeSpec(Message, kw_only=True):
+class NodeSpec(Message, frozen=True, kw_only=True):
     configSource: NodeConfigSource | None = None
     externalID: str | None = None
     podCIDR: str | None = None
@@ -816,7 +816,7 @@ class NodeSpec(Message, kw_only=True):
     unschedulable: bool | None = None
 
 
-class NodeStatus(Message, kw_only=True):
+class NodeStatus(Message, frozen=True, kw_only=True):
     addresses: list[NodeAddress] | None = None
     allocatable: dict[str, Quantity] | None = None
     capacity: dict[str, Quantity] | None = None
@@ -833,11 +833,11 @@ class NodeStatus(Message, kw_only=True):
     volumesInUse: list[str] | None = None
 
 
-class NodeSwapStatus(Message, kw_only=True):
+class NodeSwapStatus(Message, frozen=True, kw_only=True):
     capacity: Int64 | None = None
 
 
-class NodeSystemInfo(Message, kw_only=True):
+class NodeSystemInfo(Message, frozen=True, kw_only=True):
     architecture: str | None = None
     bootID: str | None = None
     containerRuntimeVersion: str | None = None
@@ -851,12 +851,12 @@ class NodeSystemInfo(Message, kw_only=True):
     systemUUID: str | None = None
 
 
-class ObjectFieldSelector(Message, kw_only=True):
+class ObjectFieldSelector(Message, frozen=True, kw_only=True):
     apiVersion: str | None = None
     fieldPath: str | None = None
 
 
-class ObjectReference(Message, kw_only=True):
+class ObjectReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
     fieldPath: str | None = None
@@ -866,7 +866,7 @@ class ObjectReference(Message, kw_only=True):
     uid: str | None = None
 
 
-class PersistentVolume(Message, kw_only=True):
+class PersistentVolume(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolume")
     kind: str | None = None
     apiVersion: str | None = None
@@ -875,7 +875,7 @@ class PersistentVolume(Message, kw_only=True):
     status: PersistentVolumeStatus | None = None
 
 
-class PersistentVolumeClaim(Message, kw_only=True):
+class PersistentVolumeClaim(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolumeClaim")
     kind: str | None = None
     apiVersion: str | None = None
@@ -884,7 +884,7 @@ class PersistentVolumeClaim(Message, kw_only=True):
     status: PersistentVolumeClaimStatus | None = None
 
 
-class PersistentVolumeClaimCondition(Message, kw_only=True):
+class PersistentVolumeClaimCondition(Message, frozen=True, kw_only=True):
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -893,7 +893,7 @@ class PersistentVolumeClaimCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class PersistentVolumeClaimList(Message, kw_only=True):
+class PersistentVolumeClaimList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolumeClaimList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -901,7 +901,7 @@ class PersistentVolumeClaimList(Message, kw_only=True):
     items: list[PersistentVolumeClaim] | None = None
 
 
-class PersistentVolumeClaimSpec(Message, kw_only=True):
+class PersistentVolumeClaimSpec(Message, frozen=True, kw_only=True):
     accessModes: list[str] | None = None
     dataSource: TypedLocalObjectReference | None = None
     dataSourceRef: TypedObjectReference | None = None
@@ -913,7 +913,7 @@ class PersistentVolumeClaimSpec(Message, kw_only=True):
     volumeName: str | None = None
 
 
-class PersistentVolumeClaimStatus(Message, kw_only=True):
+class PersistentVolumeClaimStatus(Message, frozen=True, kw_only=True):
     accessModes: list[str] | None = None
     allocatedResourceStatuses: dict[str, str] | None = None
     allocatedResources: dict[str, Quantity] | None = None
@@ -924,17 +924,17 @@ class PersistentVolumeClaimStatus(Message, kw_only=True):
     phase: str | None = None
 
 
-class PersistentVolumeClaimTemplate(Message, kw_only=True):
+class PersistentVolumeClaimTemplate(Message, frozen=True, kw_only=True):
     metadata: meta_v1.ObjectMeta | None = None
     spec: PersistentVolumeClaimSpec | None = None
 
 
-class PersistentVolumeClaimVolumeSource(Message, kw_only=True):
+class PersistentVolumeClaimVolumeSource(Message, frozen=True, kw_only=True):
     claimName: str | None = None
     readOnly: bool | None = None
 
 
-class PersistentVolumeList(Message, kw_only=True):
+class PersistentVolumeList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "PersistentVolumeList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -942,7 +942,7 @@ class PersistentVolumeList(Message, kw_only=True):
     items: list[PersistentVolume] | None = None
 
 
-class PersistentVolumeSpec(Message, kw_only=True):
+class PersistentVolumeSpec(Message, frozen=True, kw_only=True):
     accessModes: list[str] | None = None
     awsElasticBlockStore: AWSElasticBlockStoreVolumeSource | None = None
     azureDisk: AzureDiskVolumeSource | None = None
@@ -976,19 +976,19 @@ class PersistentVolumeSpec(Message, kw_only=True):
     vsphereVolume: VsphereVirtualDiskVolumeSource | None = None
 
 
-class PersistentVolumeStatus(Message, kw_only=True):
+class PersistentVolumeStatus(Message, frozen=True, kw_only=True):
     lastPhaseTransitionTime: Time | None = None
     message: str | None = None
     phase: str | None = None
     reason: str | None = None
 
 
-class PhotonPersistentDiskVolumeSource(Message, kw_only=True):
+class PhotonPersistentDiskVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     pdID: str | None = None
 
 
-class Pod(Message, kw_only=True):
+class Pod(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Pod")
     kind: str | None = None
     apiVersion: str | None = None
@@ -997,12 +997,12 @@ class Pod(Message, kw_only=True):
     status: PodStatus | None = None
 
 
-class PodAffinity(Message, kw_only=True):
+class PodAffinity(Message, frozen=True, kw_only=True):
     preferredDuringSchedulingIgnoredDuringExecution: list[WeightedPodAffinityTerm] | None = None
     requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] | None = None
 
 
-class PodAffinityTerm(Message, kw_only=True):
+class PodAffinityTerm(Message, frozen=True, kw_only=True):
     labelSelector: meta_v1.LabelSelector | None = None
     matchLabelKeys: list[str] | None = None
     mismatchLabelKeys: list[str] | None = None
@@ -1011,12 +1011,12 @@ class PodAffinityTerm(Message, kw_only=True):
     topologyKey: str | None = None
 
 
-class PodAntiAffinity(Message, kw_only=True):
+class PodAntiAffinity(Message, frozen=True, kw_only=True):
     preferredDuringSchedulingIgnoredDuringExecution: list[WeightedPodAffinityTerm] | None = None
     requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] | None = None
 
 
-class PodCertificateProjection(Message, kw_only=True):
+class PodCertificateProjection(Message, frozen=True, kw_only=True):
     certificateChainPath: str | None = None
     credentialBundlePath: str | None = None
     keyPath: str | None = None
@@ -1026,7 +1026,7 @@ class PodCertificateProjection(Message, kw_only=True):
     userAnnotations: dict[str, str] | None = None
 
 
-class PodCondition(Message, kw_only=True):
+class PodCondition(Message, frozen=True, kw_only=True):
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
     message: str | None = None
@@ -1036,27 +1036,27 @@ class PodCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class PodDNSConfig(Message, kw_only=True):
+class PodDNSConfig(Message, frozen=True, kw_only=True):
     nameservers: list[str] | None = None
     options: list[PodDNSConfigOption] | None = None
     searches: list[str] | None = None
 
 
-class PodDNSConfigOption(Message, kw_only=True):
+class PodDNSConfigOption(Message, frozen=True, kw_only=True):
     name: str | None = None
     value: str | None = None
 
 
-class PodExtendedResourceClaimStatus(Message, kw_only=True):
+class PodExtendedResourceClaimStatus(Message, frozen=True, kw_only=True):
     requestMappings: list[ContainerExtendedResourceRequest] | None = None
     resourceClaimName: str | None = None
 
 
-class PodIP(Message, kw_only=True):
+class PodIP(Message, frozen=True, kw_only=True):
     ip: str | None = None
 
 
-class PodList(Message, kw_only=True):
+class PodList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "PodList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1064,34 +1064,34 @@ class PodList(Message, kw_only=True):
     items: list[Pod] | None = None
 
 
-class PodOS(Message, kw_only=True):
+class PodOS(Message, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class PodReadinessGate(Message, kw_only=True):
+class PodReadinessGate(Message, frozen=True, kw_only=True):
     conditionType: str | None = None
 
 
-class PodResourceClaim(Message, kw_only=True):
+class PodResourceClaim(Message, frozen=True, kw_only=True):
     name: str | None = None
     resourceClaimName: str | None = None
     resourceClaimTemplateName: str | None = None
 
 
-class PodResourceClaimStatus(Message, kw_only=True):
+class PodResourceClaimStatus(Message, frozen=True, kw_only=True):
     name: str | None = None
     resourceClaimName: str | None = None
 
 
-class PodSchedulingGate(Message, kw_only=True):
+class PodSchedulingGate(Message, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class PodSchedulingGroup(Message, kw_only=True):
+class PodSchedulingGroup(Message, frozen=True, kw_only=True):
     podGroupName: str | None = None
 
 
-class PodSecurityContext(Message, kw_only=True):
+class PodSecurityContext(Message, frozen=True, kw_only=True):
     appArmorProfile: AppArmorProfile | None = None
     fsGroup: Int64 | None = None
     fsGroupChangePolicy: str | None = None
@@ -1107,7 +1107,7 @@ class PodSecurityContext(Message, kw_only=True):
     windowsOptions: WindowsSecurityContextOptions | None = None
 
 
-class PodSpec(Message, kw_only=True):
+class PodSpec(Message, frozen=True, kw_only=True):
     activeDeadlineSeconds: Int64 | None = None
     affinity: Affinity | None = None
     automountServiceAccountToken: bool | None = None
@@ -1152,7 +1152,7 @@ class PodSpec(Message, kw_only=True):
     volumes: list[Volume] | None = None
 
 
-class PodStatus(Message, kw_only=True):
+class PodStatus(Message, frozen=True, kw_only=True):
     allocatedResources: dict[str, Quantity] | None = None
     conditions: list[PodCondition] | None = None
     containerStatuses: list[ContainerStatus] | None = None
@@ -1176,7 +1176,7 @@ class PodStatus(Message, kw_only=True):
     startTime: Time | None = None
 
 
-class PodTemplate(Message, kw_only=True):
+class PodTemplate(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "PodTemplate")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1184,7 +1184,7 @@ class PodTemplate(Message, kw_only=True):
     template: PodTemplateSpec | None = None
 
 
-class PodTemplateList(Message, kw_only=True):
+class PodTemplateList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "PodTemplateList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1192,29 +1192,29 @@ class PodTemplateList(Message, kw_only=True):
     items: list[PodTemplate] | None = None
 
 
-class PodTemplateSpec(Message, kw_only=True):
+class PodTemplateSpec(Message, frozen=True, kw_only=True):
     metadata: meta_v1.ObjectMeta | None = None
     spec: PodSpec | None = None
 
 
-class PortStatus(Message, kw_only=True):
+class PortStatus(Message, frozen=True, kw_only=True):
     error: str | None = None
     port: Int32 | None = None
     protocol: str | None = None
 
 
-class PortworxVolumeSource(Message, kw_only=True):
+class PortworxVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     readOnly: bool | None = None
     volumeID: str | None = None
 
 
-class PreferredSchedulingTerm(Message, kw_only=True):
+class PreferredSchedulingTerm(Message, frozen=True, kw_only=True):
     preference: NodeSelectorTerm | None = None
     weight: Int32 | None = None
 
 
-class Probe(Message, kw_only=True):
+class Probe(Message, frozen=True, kw_only=True):
     exec: ExecAction | None = None
     failureThreshold: Int32 | None = None
     grpc: GRPCAction | None = None
@@ -1227,12 +1227,12 @@ class Probe(Message, kw_only=True):
     timeoutSeconds: Int32 | None = None
 
 
-class ProjectedVolumeSource(Message, kw_only=True):
+class ProjectedVolumeSource(Message, frozen=True, kw_only=True):
     defaultMode: Int32 | None = None
     sources: list[VolumeProjection] | None = None
 
 
-class QuobyteVolumeSource(Message, kw_only=True):
+class QuobyteVolumeSource(Message, frozen=True, kw_only=True):
     group: str | None = None
     readOnly: bool | None = None
     registry: str | None = None
@@ -1241,7 +1241,7 @@ class QuobyteVolumeSource(Message, kw_only=True):
     volume: str | None = None
 
 
-class RBDPersistentVolumeSource(Message, kw_only=True):
+class RBDPersistentVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     image: str | None = None
     keyring: str | None = None
@@ -1252,7 +1252,7 @@ class RBDPersistentVolumeSource(Message, kw_only=True):
     user: str | None = None
 
 
-class RBDVolumeSource(Message, kw_only=True):
+class RBDVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     image: str | None = None
     keyring: str | None = None
@@ -1263,7 +1263,7 @@ class RBDVolumeSource(Message, kw_only=True):
     user: str | None = None
 
 
-class ReplicationController(Message, kw_only=True):
+class ReplicationController(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ReplicationController")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1272,7 +1272,7 @@ class ReplicationController(Message, kw_only=True):
     status: ReplicationControllerStatus | None = None
 
 
-class ReplicationControllerCondition(Message, kw_only=True):
+class ReplicationControllerCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -1280,7 +1280,7 @@ class ReplicationControllerCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class ReplicationControllerList(Message, kw_only=True):
+class ReplicationControllerList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ReplicationControllerList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1288,14 +1288,14 @@ class ReplicationControllerList(Message, kw_only=True):
     items: list[ReplicationController] | None = None
 
 
-class ReplicationControllerSpec(Message, kw_only=True):
+class ReplicationControllerSpec(Message, frozen=True, kw_only=True):
     minReadySeconds: Int32 | None = None
     replicas: Int32 | None = None
     selector: dict[str, str] | None = None
     template: PodTemplateSpec | None = None
 
 
-class ReplicationControllerStatus(Message, kw_only=True):
+class ReplicationControllerStatus(Message, frozen=True, kw_only=True):
     availableReplicas: Int32 | None = None
     conditions: list[ReplicationControllerCondition] | None = None
     fullyLabeledReplicas: Int32 | None = None
@@ -1304,24 +1304,24 @@ class ReplicationControllerStatus(Message, kw_only=True):
     replicas: Int32 | None = None
 
 
-class ResourceClaim(Message, kw_only=True):
+class ResourceClaim(Message, frozen=True, kw_only=True):
     name: str | None = None
     request: str | None = None
 
 
-class ResourceFieldSelector(Message, kw_only=True):
+class ResourceFieldSelector(Message, frozen=True, kw_only=True):
     containerName: str | None = None
     divisor: Quantity | None = None
     resource: str | None = None
 
 
-class ResourceHealth(Message, kw_only=True):
+class ResourceHealth(Message, frozen=True, kw_only=True):
     health: str | None = None
     message: str | None = None
     resourceID: str | None = None
 
 
-class ResourceQuota(Message, kw_only=True):
+class ResourceQuota(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ResourceQuota")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1330,7 +1330,7 @@ class ResourceQuota(Message, kw_only=True):
     status: ResourceQuotaStatus | None = None
 
 
-class ResourceQuotaList(Message, kw_only=True):
+class ResourceQuotaList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ResourceQuotaList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1338,36 +1338,36 @@ class ResourceQuotaList(Message, kw_only=True):
     items: list[ResourceQuota] | None = None
 
 
-class ResourceQuotaSpec(Message, kw_only=True):
+class ResourceQuotaSpec(Message, frozen=True, kw_only=True):
     hard: dict[str, Quantity] | None = None
     scopeSelector: ScopeSelector | None = None
     scopes: list[str] | None = None
 
 
-class ResourceQuotaStatus(Message, kw_only=True):
+class ResourceQuotaStatus(Message, frozen=True, kw_only=True):
     hard: dict[str, Quantity] | None = None
     used: dict[str, Quantity] | None = None
 
 
-class ResourceRequirements(Message, kw_only=True):
+class ResourceRequirements(Message, frozen=True, kw_only=True):
     claims: list[ResourceClaim] | None = None
     limits: dict[str, Quantity] | None = None
     requests: dict[str, Quantity] | None = None
 
 
-class ResourceStatus(Message, kw_only=True):
+class ResourceStatus(Message, frozen=True, kw_only=True):
     name: str | None = None
     resources: list[ResourceHealth] | None = None
 
 
-class SELinuxOptions(Message, kw_only=True):
+class SELinuxOptions(Message, frozen=True, kw_only=True):
     level: str | None = None
     role: str | None = None
     type: str | None = None
     user: str | None = None
 
 
-class ScaleIOPersistentVolumeSource(Message, kw_only=True):
+class ScaleIOPersistentVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     gateway: str | None = None
     protectionDomain: str | None = None
@@ -1380,7 +1380,7 @@ class ScaleIOPersistentVolumeSource(Message, kw_only=True):
     volumeName: str | None = None
 
 
-class ScaleIOVolumeSource(Message, kw_only=True):
+class ScaleIOVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     gateway: str | None = None
     protectionDomain: str | None = None
@@ -1393,22 +1393,22 @@ class ScaleIOVolumeSource(Message, kw_only=True):
     volumeName: str | None = None
 
 
-class ScopeSelector(Message, kw_only=True):
+class ScopeSelector(Message, frozen=True, kw_only=True):
     matchExpressions: list[ScopedResourceSelectorRequirement] | None = None
 
 
-class ScopedResourceSelectorRequirement(Message, kw_only=True):
+class ScopedResourceSelectorRequirement(Message, frozen=True, kw_only=True):
     operator: str | None = None
     scopeName: str | None = None
     values: list[str] | None = None
 
 
-class SeccompProfile(Message, kw_only=True):
+class SeccompProfile(Message, frozen=True, kw_only=True):
     localhostProfile: str | None = None
     type: str | None = None
 
 
-class Secret(Message, kw_only=True):
+class Secret(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Secret")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1419,18 +1419,18 @@ class Secret(Message, kw_only=True):
     type: str | None = None
 
 
-class SecretEnvSource(Message, kw_only=True):
+class SecretEnvSource(Message, frozen=True, kw_only=True):
     name: str | None = None
     optional: bool | None = None
 
 
-class SecretKeySelector(Message, kw_only=True):
+class SecretKeySelector(Message, frozen=True, kw_only=True):
     key: str | None = None
     name: str | None = None
     optional: bool | None = None
 
 
-class SecretList(Message, kw_only=True):
+class SecretList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "SecretList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1438,25 +1438,25 @@ class SecretList(Message, kw_only=True):
     items: list[Secret] | None = None
 
 
-class SecretProjection(Message, kw_only=True):
+class SecretProjection(Message, frozen=True, kw_only=True):
     items: list[KeyToPath] | None = None
     name: str | None = None
     optional: bool | None = None
 
 
-class SecretReference(Message, kw_only=True):
+class SecretReference(Message, frozen=True, kw_only=True):
     name: str | None = None
     namespace: str | None = None
 
 
-class SecretVolumeSource(Message, kw_only=True):
+class SecretVolumeSource(Message, frozen=True, kw_only=True):
     defaultMode: Int32 | None = None
     items: list[KeyToPath] | None = None
     optional: bool | None = None
     secretName: str | None = None
 
 
-class SecurityContext(Message, kw_only=True):
+class SecurityContext(Message, frozen=True, kw_only=True):
     allowPrivilegeEscalation: bool | None = None
     appArmorProfile: AppArmorProfile | None = None
     capabilities: Capabilities | None = None
@@ -1471,7 +1471,7 @@ class SecurityContext(Message, kw_only=True):
     windowsOptions: WindowsSecurityContextOptions | None = None
 
 
-class Service(Message, kw_only=True):
+class Service(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Service")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1480,7 +1480,7 @@ class Service(Message, kw_only=True):
     status: ServiceStatus | None = None
 
 
-class ServiceAccount(Message, kw_only=True):
+class ServiceAccount(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ServiceAccount")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1490,7 +1490,7 @@ class ServiceAccount(Message, kw_only=True):
     secrets: list[ObjectReference] | None = None
 
 
-class ServiceAccountList(Message, kw_only=True):
+class ServiceAccountList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ServiceAccountList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1498,13 +1498,13 @@ class ServiceAccountList(Message, kw_only=True):
     items: list[ServiceAccount] | None = None
 
 
-class ServiceAccountTokenProjection(Message, kw_only=True):
+class ServiceAccountTokenProjection(Message, frozen=True, kw_only=True):
     audience: str | None = None
     expirationSeconds: Int64 | None = None
     path: str | None = None
 
 
-class ServiceList(Message, kw_only=True):
+class ServiceList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "ServiceList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -1512,7 +1512,7 @@ class ServiceList(Message, kw_only=True):
     items: list[Service] | None = None
 
 
-class ServicePort(Message, kw_only=True):
+class ServicePort(Message, frozen=True, kw_only=True):
     appProtocol: str | None = None
     name: str | None = None
     nodePort: Int32 | None = None
@@ -1521,7 +1521,7 @@ class ServicePort(Message, kw_only=True):
     targetPort: IntOrString | None = None
 
 
-class ServiceSpec(Message, kw_only=True):
+class ServiceSpec(Message, frozen=True, kw_only=True):
     allocateLoadBalancerNodePorts: bool | None = None
     clusterIP: str | None = None
     clusterIPs: list[str] | None = None
@@ -1544,20 +1544,20 @@ class ServiceSpec(Message, kw_only=True):
     type: str | None = None
 
 
-class ServiceStatus(Message, kw_only=True):
+class ServiceStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
     loadBalancer: LoadBalancerStatus | None = None
 
 
-class SessionAffinityConfig(Message, kw_only=True):
+class SessionAffinityConfig(Message, frozen=True, kw_only=True):
     clientIP: ClientIPConfig | None = None
 
 
-class SleepAction(Message, kw_only=True):
+class SleepAction(Message, frozen=True, kw_only=True):
     seconds: Int64 | None = None
 
 
-class StorageOSPersistentVolumeSource(Message, kw_only=True):
+class StorageOSPersistentVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     readOnly: bool | None = None
     secretRef: ObjectReference | None = None
@@ -1565,7 +1565,7 @@ class StorageOSPersistentVolumeSource(Message, kw_only=True):
     volumeNamespace: str | None = None
 
 
-class StorageOSVolumeSource(Message, kw_only=True):
+class StorageOSVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     readOnly: bool | None = None
     secretRef: LocalObjectReference | None = None
@@ -1573,24 +1573,24 @@ class StorageOSVolumeSource(Message, kw_only=True):
     volumeNamespace: str | None = None
 
 
-class Sysctl(Message, kw_only=True):
+class Sysctl(Message, frozen=True, kw_only=True):
     name: str | None = None
     value: str | None = None
 
 
-class TCPSocketAction(Message, kw_only=True):
+class TCPSocketAction(Message, frozen=True, kw_only=True):
     host: str | None = None
     port: IntOrString | None = None
 
 
-class Taint(Message, kw_only=True):
+class Taint(Message, frozen=True, kw_only=True):
     effect: str | None = None
     key: str | None = None
     timeAdded: Time | None = None
     value: str | None = None
 
 
-class Toleration(Message, kw_only=True):
+class Toleration(Message, frozen=True, kw_only=True):
     effect: str | None = None
     key: str | None = None
     operator: str | None = None
@@ -1598,16 +1598,16 @@ class Toleration(Message, kw_only=True):
     value: str | None = None
 
 
-class TopologySelectorLabelRequirement(Message, kw_only=True):
+class TopologySelectorLabelRequirement(Message, frozen=True, kw_only=True):
     key: str | None = None
     values: list[str] | None = None
 
 
-class TopologySelectorTerm(Message, kw_only=True):
+class TopologySelectorTerm(Message, frozen=True, kw_only=True):
     matchLabelExpressions: list[TopologySelectorLabelRequirement] | None = None
 
 
-class TopologySpreadConstraint(Message, kw_only=True):
+class TopologySpreadConstraint(Message, frozen=True, kw_only=True):
     labelSelector: meta_v1.LabelSelector | None = None
     matchLabelKeys: list[str] | None = None
     maxSkew: Int32 | None = None
@@ -1618,20 +1618,20 @@ class TopologySpreadConstraint(Message, kw_only=True):
     whenUnsatisfiable: str | None = None
 
 
-class TypedLocalObjectReference(Message, kw_only=True):
+class TypedLocalObjectReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiGroup: str | None = None
     name: str | None = None
 
 
-class TypedObjectReference(Message, kw_only=True):
+class TypedObjectReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiGroup: str | None = None
     name: str | None = None
     namespace: str | None = None
 
 
-class Volume(Message, kw_only=True):
+class Volume(Message, frozen=True, kw_only=True):
     awsElasticBlockStore: AWSElasticBlockStoreVolumeSource | None = None
     azureDisk: AzureDiskVolumeSource | None = None
     azureFile: AzureFileVolumeSource | None = None
@@ -1665,12 +1665,12 @@ class Volume(Message, kw_only=True):
     vsphereVolume: VsphereVirtualDiskVolumeSource | None = None
 
 
-class VolumeDevice(Message, kw_only=True):
+class VolumeDevice(Message, frozen=True, kw_only=True):
     devicePath: str | None = None
     name: str | None = None
 
 
-class VolumeMount(Message, kw_only=True):
+class VolumeMount(Message, frozen=True, kw_only=True):
     mountPath: str | None = None
     mountPropagation: str | None = None
     name: str | None = None
@@ -1680,7 +1680,7 @@ class VolumeMount(Message, kw_only=True):
     subPathExpr: str | None = None
 
 
-class VolumeMountStatus(Message, kw_only=True):
+class VolumeMountStatus(Message, frozen=True, kw_only=True):
     mountPath: str | None = None
     name: str | None = None
     readOnly: bool | None = None
@@ -1688,11 +1688,11 @@ class VolumeMountStatus(Message, kw_only=True):
     volumeStatus: VolumeStatus | None = None
 
 
-class VolumeNodeAffinity(Message, kw_only=True):
+class VolumeNodeAffinity(Message, frozen=True, kw_only=True):
     required: NodeSelector | None = None
 
 
-class VolumeProjection(Message, kw_only=True):
+class VolumeProjection(Message, frozen=True, kw_only=True):
     clusterTrustBundle: ClusterTrustBundleProjection | None = None
     configMap: ConfigMapProjection | None = None
     downwardAPI: DownwardAPIProjection | None = None
@@ -1701,28 +1701,28 @@ class VolumeProjection(Message, kw_only=True):
     serviceAccountToken: ServiceAccountTokenProjection | None = None
 
 
-class VolumeResourceRequirements(Message, kw_only=True):
+class VolumeResourceRequirements(Message, frozen=True, kw_only=True):
     limits: dict[str, Quantity] | None = None
     requests: dict[str, Quantity] | None = None
 
 
-class VolumeStatus(Message, kw_only=True):
+class VolumeStatus(Message, frozen=True, kw_only=True):
     image: ImageVolumeStatus | None = None
 
 
-class VsphereVirtualDiskVolumeSource(Message, kw_only=True):
+class VsphereVirtualDiskVolumeSource(Message, frozen=True, kw_only=True):
     fsType: str | None = None
     storagePolicyID: str | None = None
     storagePolicyName: str | None = None
     volumePath: str | None = None
 
 
-class WeightedPodAffinityTerm(Message, kw_only=True):
+class WeightedPodAffinityTerm(Message, frozen=True, kw_only=True):
     podAffinityTerm: PodAffinityTerm | None = None
     weight: Int32 | None = None
 
 
-class WindowsSecurityContextOptions(Message, kw_only=True):
+class WindowsSecurityContextOptions(Message, frozen=True, kw_only=True):
     gmsaCredentialSpec: str | None = None
     gmsaCredentialSpecName: str | None = None
     hostProcess: bool | None = None

@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Message
 from kubeapi.types import core_v1, meta_v1
 
 
-class Endpoint(Message, kw_only=True):
+class Endpoint(Message, frozen=True, kw_only=True):
     addresses: list[str] | None = None
     conditions: EndpointConditions | None = None
     deprecatedTopology: dict[str, str] | None = None
@@ -19,25 +19,25 @@ class Endpoint(Message, kw_only=True):
     zone: str | None = None
 
 
-class EndpointConditions(Message, kw_only=True):
+class EndpointConditions(Message, frozen=True, kw_only=True):
     ready: bool | None = None
     serving: bool | None = None
     terminating: bool | None = None
 
 
-class EndpointHints(Message, kw_only=True):
+class EndpointHints(Message, frozen=True, kw_only=True):
     forNodes: list[ForNode] | None = None
     forZones: list[ForZone] | None = None
 
 
-class EndpointPort(Message, kw_only=True):
+class EndpointPort(Message, frozen=True, kw_only=True):
     appProtocol: str | None = None
     name: str | None = None
     port: Int32 | None = None
     protocol: str | None = None
 
 
-class EndpointSlice(Message, kw_only=True):
+class EndpointSlice(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("discovery.k8s.io", "v1", "EndpointSlice")
     kind: str | None = None
     apiVersion: str | None = None
@@ -47,7 +47,7 @@ class EndpointSlice(Message, kw_only=True):
     ports: list[EndpointPort] | None = None
 
 
-class EndpointSliceList(Message, kw_only=True):
+class EndpointSliceList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("discovery.k8s.io", "v1", "EndpointSliceList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -55,9 +55,9 @@ class EndpointSliceList(Message, kw_only=True):
     items: list[EndpointSlice] | None = None
 
 
-class ForNode(Message, kw_only=True):
+class ForNode(Message, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class ForZone(Message, kw_only=True):
+class ForZone(Message, frozen=True, kw_only=True):
     name: str | None = None

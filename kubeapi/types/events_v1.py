@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Message, MicroTime, Time
 from kubeapi.types import core_v1, meta_v1
 
 
-class Event(Message, kw_only=True):
+class Event(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("events.k8s.io", "v1", "Event")
     kind: str | None = None
     apiVersion: str | None = None
@@ -29,7 +29,7 @@ class Event(Message, kw_only=True):
     type: str | None = None
 
 
-class EventList(Message, kw_only=True):
+class EventList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("events.k8s.io", "v1", "EventList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -37,6 +37,6 @@ class EventList(Message, kw_only=True):
     items: list[Event] | None = None
 
 
-class EventSeries(Message, kw_only=True):
+class EventSeries(Message, frozen=True, kw_only=True):
     count: Int32 | None = None
     lastObservedTime: MicroTime | None = None

@@ -8,16 +8,16 @@ from kubeapi.scalars import Int32, Message, Time
 from kubeapi.types import meta_v1
 
 
-class ExemptPriorityLevelConfiguration(Message, kw_only=True):
+class ExemptPriorityLevelConfiguration(Message, frozen=True, kw_only=True):
     lendablePercent: Int32 | None = None
     nominalConcurrencyShares: Int32 | None = None
 
 
-class FlowDistinguisherMethod(Message, kw_only=True):
+class FlowDistinguisherMethod(Message, frozen=True, kw_only=True):
     type: str | None = None
 
 
-class FlowSchema(Message, kw_only=True):
+class FlowSchema(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema")
     kind: str | None = None
     apiVersion: str | None = None
@@ -26,7 +26,7 @@ class FlowSchema(Message, kw_only=True):
     status: FlowSchemaStatus | None = None
 
 
-class FlowSchemaCondition(Message, kw_only=True):
+class FlowSchemaCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -34,7 +34,7 @@ class FlowSchemaCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class FlowSchemaList(Message, kw_only=True):
+class FlowSchemaList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "FlowSchemaList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -42,45 +42,45 @@ class FlowSchemaList(Message, kw_only=True):
     items: list[FlowSchema] | None = None
 
 
-class FlowSchemaSpec(Message, kw_only=True):
+class FlowSchemaSpec(Message, frozen=True, kw_only=True):
     distinguisherMethod: FlowDistinguisherMethod | None = None
     matchingPrecedence: Int32 | None = None
     priorityLevelConfiguration: PriorityLevelConfigurationReference | None = None
     rules: list[PolicyRulesWithSubjects] | None = None
 
 
-class FlowSchemaStatus(Message, kw_only=True):
+class FlowSchemaStatus(Message, frozen=True, kw_only=True):
     conditions: list[FlowSchemaCondition] | None = None
 
 
-class GroupSubject(Message, kw_only=True):
+class GroupSubject(Message, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class LimitResponse(Message, kw_only=True):
+class LimitResponse(Message, frozen=True, kw_only=True):
     queuing: QueuingConfiguration | None = None
     type: str | None = None
 
 
-class LimitedPriorityLevelConfiguration(Message, kw_only=True):
+class LimitedPriorityLevelConfiguration(Message, frozen=True, kw_only=True):
     borrowingLimitPercent: Int32 | None = None
     lendablePercent: Int32 | None = None
     limitResponse: LimitResponse | None = None
     nominalConcurrencyShares: Int32 | None = None
 
 
-class NonResourcePolicyRule(Message, kw_only=True):
+class NonResourcePolicyRule(Message, frozen=True, kw_only=True):
     nonResourceURLs: list[str] | None = None
     verbs: list[str] | None = None
 
 
-class PolicyRulesWithSubjects(Message, kw_only=True):
+class PolicyRulesWithSubjects(Message, frozen=True, kw_only=True):
     nonResourceRules: list[NonResourcePolicyRule] | None = None
     resourceRules: list[ResourcePolicyRule] | None = None
     subjects: list[Subject] | None = None
 
 
-class PriorityLevelConfiguration(Message, kw_only=True):
+class PriorityLevelConfiguration(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfiguration")
     kind: str | None = None
     apiVersion: str | None = None
@@ -89,7 +89,7 @@ class PriorityLevelConfiguration(Message, kw_only=True):
     status: PriorityLevelConfigurationStatus | None = None
 
 
-class PriorityLevelConfigurationCondition(Message, kw_only=True):
+class PriorityLevelConfigurationCondition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     reason: str | None = None
@@ -97,7 +97,7 @@ class PriorityLevelConfigurationCondition(Message, kw_only=True):
     type: str | None = None
 
 
-class PriorityLevelConfigurationList(Message, kw_only=True):
+class PriorityLevelConfigurationList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("flowcontrol.apiserver.k8s.io", "v1", "PriorityLevelConfigurationList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -105,27 +105,27 @@ class PriorityLevelConfigurationList(Message, kw_only=True):
     items: list[PriorityLevelConfiguration] | None = None
 
 
-class PriorityLevelConfigurationReference(Message, kw_only=True):
+class PriorityLevelConfigurationReference(Message, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class PriorityLevelConfigurationSpec(Message, kw_only=True):
+class PriorityLevelConfigurationSpec(Message, frozen=True, kw_only=True):
     exempt: ExemptPriorityLevelConfiguration | None = None
     limited: LimitedPriorityLevelConfiguration | None = None
     type: str | None = None
 
 
-class PriorityLevelConfigurationStatus(Message, kw_only=True):
+class PriorityLevelConfigurationStatus(Message, frozen=True, kw_only=True):
     conditions: list[PriorityLevelConfigurationCondition] | None = None
 
 
-class QueuingConfiguration(Message, kw_only=True):
+class QueuingConfiguration(Message, frozen=True, kw_only=True):
     handSize: Int32 | None = None
     queueLengthLimit: Int32 | None = None
     queues: Int32 | None = None
 
 
-class ResourcePolicyRule(Message, kw_only=True):
+class ResourcePolicyRule(Message, frozen=True, kw_only=True):
     apiGroups: list[str] | None = None
     clusterScope: bool | None = None
     namespaces: list[str] | None = None
@@ -133,17 +133,17 @@ class ResourcePolicyRule(Message, kw_only=True):
     verbs: list[str] | None = None
 
 
-class ServiceAccountSubject(Message, kw_only=True):
+class ServiceAccountSubject(Message, frozen=True, kw_only=True):
     name: str | None = None
     namespace: str | None = None
 
 
-class Subject(Message, kw_only=True):
+class Subject(Message, frozen=True, kw_only=True):
     kind: str | None = None
     group: GroupSubject | None = None
     serviceAccount: ServiceAccountSubject | None = None
     user: UserSubject | None = None
 
 
-class UserSubject(Message, kw_only=True):
+class UserSubject(Message, frozen=True, kw_only=True):
     name: str | None = None

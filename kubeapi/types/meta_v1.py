@@ -9,7 +9,7 @@ from msgspec import field
 from kubeapi.scalars import Int32, Int64, Json, Message, RawJson, Time
 
 
-class APIGroup(Message, kw_only=True):
+class APIGroup(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "APIGroup")
     kind: str | None = None
     apiVersion: str | None = None
@@ -19,14 +19,14 @@ class APIGroup(Message, kw_only=True):
     versions: list[GroupVersionForDiscovery] | None = None
 
 
-class APIGroupList(Message, kw_only=True):
+class APIGroupList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "APIGroupList")
     kind: str | None = None
     apiVersion: str | None = None
     groups: list[APIGroup] | None = None
 
 
-class APIResource(Message, kw_only=True):
+class APIResource(Message, frozen=True, kw_only=True):
     kind: str | None = None
     categories: list[str] | None = None
     group: str | None = None
@@ -39,7 +39,7 @@ class APIResource(Message, kw_only=True):
     version: str | None = None
 
 
-class APIResourceList(Message, kw_only=True):
+class APIResourceList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "APIResourceList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -47,7 +47,7 @@ class APIResourceList(Message, kw_only=True):
     resources: list[APIResource] | None = None
 
 
-class APIVersions(Message, kw_only=True):
+class APIVersions(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "APIVersions")
     kind: str | None = None
     apiVersion: str | None = None
@@ -55,7 +55,7 @@ class APIVersions(Message, kw_only=True):
     versions: list[str] | None = None
 
 
-class Condition(Message, kw_only=True):
+class Condition(Message, frozen=True, kw_only=True):
     lastTransitionTime: Time | None = None
     message: str | None = None
     observedGeneration: Int64 | None = None
@@ -64,7 +64,7 @@ class Condition(Message, kw_only=True):
     type: str | None = None
 
 
-class DeleteOptions(Message, kw_only=True):
+class DeleteOptions(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
     dryRun: list[str] | None = None
@@ -75,34 +75,34 @@ class DeleteOptions(Message, kw_only=True):
     propagationPolicy: str | None = None
 
 
-class FieldSelectorRequirement(Message, kw_only=True):
+class FieldSelectorRequirement(Message, frozen=True, kw_only=True):
     key: str | None = None
     operator: str | None = None
     values: list[str] | None = None
 
 
-class GroupResource(Message, kw_only=True):
+class GroupResource(Message, frozen=True, kw_only=True):
     group: str | None = None
     resource: str | None = None
 
 
-class GroupVersionForDiscovery(Message, kw_only=True):
+class GroupVersionForDiscovery(Message, frozen=True, kw_only=True):
     groupVersion: str | None = None
     version: str | None = None
 
 
-class LabelSelector(Message, kw_only=True):
+class LabelSelector(Message, frozen=True, kw_only=True):
     matchExpressions: list[LabelSelectorRequirement] | None = None
     matchLabels: dict[str, str] | None = None
 
 
-class LabelSelectorRequirement(Message, kw_only=True):
+class LabelSelectorRequirement(Message, frozen=True, kw_only=True):
     key: str | None = None
     operator: str | None = None
     values: list[str] | None = None
 
 
-class ListMeta(Message, kw_only=True):
+class ListMeta(Message, frozen=True, kw_only=True):
     continue_: str | None = field(default=None, name="continue")
     remainingItemCount: Int64 | None = None
     resourceVersion: str | None = None
@@ -110,7 +110,7 @@ class ListMeta(Message, kw_only=True):
     shardInfo: ShardInfo | None = None
 
 
-class ManagedFieldsEntry(Message, kw_only=True):
+class ManagedFieldsEntry(Message, frozen=True, kw_only=True):
     apiVersion: str | None = None
     fieldsType: str | None = None
     fieldsV1: RawJson = None
@@ -120,7 +120,7 @@ class ManagedFieldsEntry(Message, kw_only=True):
     time: Time | None = None
 
 
-class ObjectMeta(Message, kw_only=True):
+class ObjectMeta(Message, frozen=True, kw_only=True):
     annotations: dict[str, str] | None = None
     creationTimestamp: Time | None = None
     deletionGracePeriodSeconds: Int64 | None = None
@@ -138,7 +138,7 @@ class ObjectMeta(Message, kw_only=True):
     uid: str | None = None
 
 
-class OwnerReference(Message, kw_only=True):
+class OwnerReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiVersion: str | None = None
     blockOwnerDeletion: bool | None = None
@@ -147,14 +147,14 @@ class OwnerReference(Message, kw_only=True):
     uid: str | None = None
 
 
-class PartialObjectMetadata(Message, kw_only=True):
+class PartialObjectMetadata(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("meta.k8s.io", "v1", "PartialObjectMetadata")
     kind: str | None = None
     apiVersion: str | None = None
     metadata: ObjectMeta | None = None
 
 
-class PartialObjectMetadataList(Message, kw_only=True):
+class PartialObjectMetadataList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("meta.k8s.io", "v1", "PartialObjectMetadataList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -162,21 +162,21 @@ class PartialObjectMetadataList(Message, kw_only=True):
     items: list[PartialObjectMetadata] | None = None
 
 
-class Preconditions(Message, kw_only=True):
+class Preconditions(Message, frozen=True, kw_only=True):
     resourceVersion: str | None = None
     uid: str | None = None
 
 
-class ServerAddressByClientCIDR(Message, kw_only=True):
+class ServerAddressByClientCIDR(Message, frozen=True, kw_only=True):
     clientCIDR: str | None = None
     serverAddress: str | None = None
 
 
-class ShardInfo(Message, kw_only=True):
+class ShardInfo(Message, frozen=True, kw_only=True):
     selector: str | None = None
 
 
-class Status(Message, kw_only=True):
+class Status(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "Status")
     kind: str | None = None
     apiVersion: str | None = None
@@ -188,13 +188,13 @@ class Status(Message, kw_only=True):
     status: str | None = None
 
 
-class StatusCause(Message, kw_only=True):
+class StatusCause(Message, frozen=True, kw_only=True):
     field: str | None = None
     message: str | None = None
     reason: str | None = None
 
 
-class StatusDetails(Message, kw_only=True):
+class StatusDetails(Message, frozen=True, kw_only=True):
     kind: str | None = None
     causes: list[StatusCause] | None = None
     group: str | None = None
@@ -203,7 +203,7 @@ class StatusDetails(Message, kw_only=True):
     uid: str | None = None
 
 
-class Table(Message, kw_only=True):
+class Table(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("meta.k8s.io", "v1", "Table")
     kind: str | None = None
     apiVersion: str | None = None
@@ -212,7 +212,7 @@ class Table(Message, kw_only=True):
     rows: list[TableRow] | None = None
 
 
-class TableColumnDefinition(Message, kw_only=True):
+class TableColumnDefinition(Message, frozen=True, kw_only=True):
     description: str | None = None
     format: str | None = None
     name: str | None = None
@@ -220,19 +220,19 @@ class TableColumnDefinition(Message, kw_only=True):
     type: str | None = None
 
 
-class TableRow(Message, kw_only=True):
+class TableRow(Message, frozen=True, kw_only=True):
     cells: list[Json] | None = None
     conditions: list[TableRowCondition] | None = None
     object: Json = None
 
 
-class TableRowCondition(Message, kw_only=True):
+class TableRowCondition(Message, frozen=True, kw_only=True):
     message: str | None = None
     reason: str | None = None
     status: str | None = None
     type: str | None = None
 
 
-class WatchEvent(Message, kw_only=True):
+class WatchEvent(Message, frozen=True, kw_only=True):
     object: Json = None
     type: str | None = None

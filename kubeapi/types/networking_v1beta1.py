@@ -8,7 +8,7 @@ from kubeapi.scalars import Message
 from kubeapi.types import meta_v1
 
 
-class IPAddress(Message, kw_only=True):
+class IPAddress(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "IPAddress")
     kind: str | None = None
     apiVersion: str | None = None
@@ -16,7 +16,7 @@ class IPAddress(Message, kw_only=True):
     spec: IPAddressSpec | None = None
 
 
-class IPAddressList(Message, kw_only=True):
+class IPAddressList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "IPAddressList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,18 +24,18 @@ class IPAddressList(Message, kw_only=True):
     items: list[IPAddress] | None = None
 
 
-class IPAddressSpec(Message, kw_only=True):
+class IPAddressSpec(Message, frozen=True, kw_only=True):
     parentRef: ParentReference | None = None
 
 
-class ParentReference(Message, kw_only=True):
+class ParentReference(Message, frozen=True, kw_only=True):
     group: str | None = None
     name: str | None = None
     namespace: str | None = None
     resource: str | None = None
 
 
-class ServiceCIDR(Message, kw_only=True):
+class ServiceCIDR(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "ServiceCIDR")
     kind: str | None = None
     apiVersion: str | None = None
@@ -44,7 +44,7 @@ class ServiceCIDR(Message, kw_only=True):
     status: ServiceCIDRStatus | None = None
 
 
-class ServiceCIDRList(Message, kw_only=True):
+class ServiceCIDRList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("networking.k8s.io", "v1beta1", "ServiceCIDRList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -52,9 +52,9 @@ class ServiceCIDRList(Message, kw_only=True):
     items: list[ServiceCIDR] | None = None
 
 
-class ServiceCIDRSpec(Message, kw_only=True):
+class ServiceCIDRSpec(Message, frozen=True, kw_only=True):
     cidrs: list[str] | None = None
 
 
-class ServiceCIDRStatus(Message, kw_only=True):
+class ServiceCIDRStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None

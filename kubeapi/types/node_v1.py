@@ -8,11 +8,11 @@ from kubeapi.scalars import Message, Quantity
 from kubeapi.types import core_v1, meta_v1
 
 
-class Overhead(Message, kw_only=True):
+class Overhead(Message, frozen=True, kw_only=True):
     podFixed: dict[str, Quantity] | None = None
 
 
-class RuntimeClass(Message, kw_only=True):
+class RuntimeClass(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("node.k8s.io", "v1", "RuntimeClass")
     kind: str | None = None
     apiVersion: str | None = None
@@ -22,7 +22,7 @@ class RuntimeClass(Message, kw_only=True):
     scheduling: Scheduling | None = None
 
 
-class RuntimeClassList(Message, kw_only=True):
+class RuntimeClassList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("node.k8s.io", "v1", "RuntimeClassList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -30,6 +30,6 @@ class RuntimeClassList(Message, kw_only=True):
     items: list[RuntimeClass] | None = None
 
 
-class Scheduling(Message, kw_only=True):
+class Scheduling(Message, frozen=True, kw_only=True):
     nodeSelector: dict[str, str] | None = None
     tolerations: list[core_v1.Toleration] | None = None

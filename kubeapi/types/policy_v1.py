@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Int64, IntOrString, Message, Time
 from kubeapi.types import meta_v1
 
 
-class Eviction(Message, kw_only=True):
+class Eviction(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("policy", "v1", "Eviction")
     kind: str | None = None
     apiVersion: str | None = None
@@ -16,7 +16,7 @@ class Eviction(Message, kw_only=True):
     deleteOptions: meta_v1.DeleteOptions | None = None
 
 
-class PodDisruptionBudget(Message, kw_only=True):
+class PodDisruptionBudget(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("policy", "v1", "PodDisruptionBudget")
     kind: str | None = None
     apiVersion: str | None = None
@@ -25,7 +25,7 @@ class PodDisruptionBudget(Message, kw_only=True):
     status: PodDisruptionBudgetStatus | None = None
 
 
-class PodDisruptionBudgetList(Message, kw_only=True):
+class PodDisruptionBudgetList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("policy", "v1", "PodDisruptionBudgetList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -33,14 +33,14 @@ class PodDisruptionBudgetList(Message, kw_only=True):
     items: list[PodDisruptionBudget] | None = None
 
 
-class PodDisruptionBudgetSpec(Message, kw_only=True):
+class PodDisruptionBudgetSpec(Message, frozen=True, kw_only=True):
     maxUnavailable: IntOrString | None = None
     minAvailable: IntOrString | None = None
     selector: meta_v1.LabelSelector | None = None
     unhealthyPodEvictionPolicy: str | None = None
 
 
-class PodDisruptionBudgetStatus(Message, kw_only=True):
+class PodDisruptionBudgetStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
     currentHealthy: Int32 | None = None
     desiredHealthy: Int32 | None = None

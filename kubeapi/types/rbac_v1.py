@@ -8,11 +8,11 @@ from kubeapi.scalars import Message
 from kubeapi.types import meta_v1
 
 
-class AggregationRule(Message, kw_only=True):
+class AggregationRule(Message, frozen=True, kw_only=True):
     clusterRoleSelectors: list[meta_v1.LabelSelector] | None = None
 
 
-class ClusterRole(Message, kw_only=True):
+class ClusterRole(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRole")
     kind: str | None = None
     apiVersion: str | None = None
@@ -21,7 +21,7 @@ class ClusterRole(Message, kw_only=True):
     rules: list[PolicyRule] | None = None
 
 
-class ClusterRoleBinding(Message, kw_only=True):
+class ClusterRoleBinding(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding")
     kind: str | None = None
     apiVersion: str | None = None
@@ -30,7 +30,7 @@ class ClusterRoleBinding(Message, kw_only=True):
     subjects: list[Subject] | None = None
 
 
-class ClusterRoleBindingList(Message, kw_only=True):
+class ClusterRoleBindingList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRoleBindingList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -38,7 +38,7 @@ class ClusterRoleBindingList(Message, kw_only=True):
     items: list[ClusterRoleBinding] | None = None
 
 
-class ClusterRoleList(Message, kw_only=True):
+class ClusterRoleList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "ClusterRoleList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -46,7 +46,7 @@ class ClusterRoleList(Message, kw_only=True):
     items: list[ClusterRole] | None = None
 
 
-class PolicyRule(Message, kw_only=True):
+class PolicyRule(Message, frozen=True, kw_only=True):
     apiGroups: list[str] | None = None
     nonResourceURLs: list[str] | None = None
     resourceNames: list[str] | None = None
@@ -54,7 +54,7 @@ class PolicyRule(Message, kw_only=True):
     verbs: list[str] | None = None
 
 
-class Role(Message, kw_only=True):
+class Role(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "Role")
     kind: str | None = None
     apiVersion: str | None = None
@@ -62,7 +62,7 @@ class Role(Message, kw_only=True):
     rules: list[PolicyRule] | None = None
 
 
-class RoleBinding(Message, kw_only=True):
+class RoleBinding(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "RoleBinding")
     kind: str | None = None
     apiVersion: str | None = None
@@ -71,7 +71,7 @@ class RoleBinding(Message, kw_only=True):
     subjects: list[Subject] | None = None
 
 
-class RoleBindingList(Message, kw_only=True):
+class RoleBindingList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "RoleBindingList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -79,7 +79,7 @@ class RoleBindingList(Message, kw_only=True):
     items: list[RoleBinding] | None = None
 
 
-class RoleList(Message, kw_only=True):
+class RoleList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("rbac.authorization.k8s.io", "v1", "RoleList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -87,13 +87,13 @@ class RoleList(Message, kw_only=True):
     items: list[Role] | None = None
 
 
-class RoleRef(Message, kw_only=True):
+class RoleRef(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiGroup: str | None = None
     name: str | None = None
 
 
-class Subject(Message, kw_only=True):
+class Subject(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiGroup: str | None = None
     name: str | None = None

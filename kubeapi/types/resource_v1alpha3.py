@@ -8,14 +8,14 @@ from kubeapi.scalars import Int32, Int64, Message, Time
 from kubeapi.types import meta_v1
 
 
-class DeviceTaint(Message, kw_only=True):
+class DeviceTaint(Message, frozen=True, kw_only=True):
     effect: str | None = None
     key: str | None = None
     timeAdded: Time | None = None
     value: str | None = None
 
 
-class DeviceTaintRule(Message, kw_only=True):
+class DeviceTaintRule(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "DeviceTaintRule")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,7 +24,7 @@ class DeviceTaintRule(Message, kw_only=True):
     status: DeviceTaintRuleStatus | None = None
 
 
-class DeviceTaintRuleList(Message, kw_only=True):
+class DeviceTaintRuleList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "DeviceTaintRuleList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -32,22 +32,22 @@ class DeviceTaintRuleList(Message, kw_only=True):
     items: list[DeviceTaintRule] | None = None
 
 
-class DeviceTaintRuleSpec(Message, kw_only=True):
+class DeviceTaintRuleSpec(Message, frozen=True, kw_only=True):
     deviceSelector: DeviceTaintSelector | None = None
     taint: DeviceTaint | None = None
 
 
-class DeviceTaintRuleStatus(Message, kw_only=True):
+class DeviceTaintRuleStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
 
 
-class DeviceTaintSelector(Message, kw_only=True):
+class DeviceTaintSelector(Message, frozen=True, kw_only=True):
     device: str | None = None
     driver: str | None = None
     pool: str | None = None
 
 
-class PoolStatus(Message, kw_only=True):
+class PoolStatus(Message, frozen=True, kw_only=True):
     allocatedDevices: Int32 | None = None
     availableDevices: Int32 | None = None
     driver: str | None = None
@@ -60,7 +60,7 @@ class PoolStatus(Message, kw_only=True):
     validationError: str | None = None
 
 
-class ResourcePoolStatusRequest(Message, kw_only=True):
+class ResourcePoolStatusRequest(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "ResourcePoolStatusRequest")
     kind: str | None = None
     apiVersion: str | None = None
@@ -69,7 +69,7 @@ class ResourcePoolStatusRequest(Message, kw_only=True):
     status: ResourcePoolStatusRequestStatus | None = None
 
 
-class ResourcePoolStatusRequestList(Message, kw_only=True):
+class ResourcePoolStatusRequestList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1alpha3", "ResourcePoolStatusRequestList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -77,13 +77,13 @@ class ResourcePoolStatusRequestList(Message, kw_only=True):
     items: list[ResourcePoolStatusRequest] | None = None
 
 
-class ResourcePoolStatusRequestSpec(Message, kw_only=True):
+class ResourcePoolStatusRequestSpec(Message, frozen=True, kw_only=True):
     driver: str | None = None
     limit: Int32 | None = None
     poolName: str | None = None
 
 
-class ResourcePoolStatusRequestStatus(Message, kw_only=True):
+class ResourcePoolStatusRequestStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
     poolCount: Int32 | None = None
     pools: list[PoolStatus] | None = None

@@ -8,7 +8,7 @@ from kubeapi.scalars import Bool, Int64, Json, Message, Quantity, Time
 from kubeapi.types import core_v1, meta_v1
 
 
-class AllocatedDeviceStatus(Message, kw_only=True):
+class AllocatedDeviceStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
     data: Json = None
     device: str | None = None
@@ -18,13 +18,13 @@ class AllocatedDeviceStatus(Message, kw_only=True):
     shareID: str | None = None
 
 
-class AllocationResult(Message, kw_only=True):
+class AllocationResult(Message, frozen=True, kw_only=True):
     allocationTimestamp: Time | None = None
     devices: DeviceAllocationResult | None = None
     nodeSelector: core_v1.NodeSelector | None = None
 
 
-class BasicDevice(Message, kw_only=True):
+class BasicDevice(Message, frozen=True, kw_only=True):
     allNodes: bool | None = None
     allowMultipleAllocations: bool | None = None
     attributes: dict[str, DeviceAttribute] | None = None
@@ -39,52 +39,52 @@ class BasicDevice(Message, kw_only=True):
     taints: list[DeviceTaint] | None = None
 
 
-class CELDeviceSelector(Message, kw_only=True):
+class CELDeviceSelector(Message, frozen=True, kw_only=True):
     expression: str | None = None
 
 
-class CapacityRequestPolicy(Message, kw_only=True):
+class CapacityRequestPolicy(Message, frozen=True, kw_only=True):
     default: Quantity | None = None
     validRange: CapacityRequestPolicyRange | None = None
     validValues: list[Quantity] | None = None
 
 
-class CapacityRequestPolicyRange(Message, kw_only=True):
+class CapacityRequestPolicyRange(Message, frozen=True, kw_only=True):
     max: Quantity | None = None
     min: Quantity | None = None
     step: Quantity | None = None
 
 
-class CapacityRequirements(Message, kw_only=True):
+class CapacityRequirements(Message, frozen=True, kw_only=True):
     requests: dict[str, Quantity] | None = None
 
 
-class Counter(Message, kw_only=True):
+class Counter(Message, frozen=True, kw_only=True):
     value: Quantity | None = None
 
 
-class CounterSet(Message, kw_only=True):
+class CounterSet(Message, frozen=True, kw_only=True):
     counters: dict[str, Counter] | None = None
     name: str | None = None
 
 
-class Device(Message, kw_only=True):
+class Device(Message, frozen=True, kw_only=True):
     basic: BasicDevice | None = None
     name: str | None = None
 
 
-class DeviceAllocationConfiguration(Message, kw_only=True):
+class DeviceAllocationConfiguration(Message, frozen=True, kw_only=True):
     opaque: OpaqueDeviceConfiguration | None = None
     requests: list[str] | None = None
     source: str | None = None
 
 
-class DeviceAllocationResult(Message, kw_only=True):
+class DeviceAllocationResult(Message, frozen=True, kw_only=True):
     config: list[DeviceAllocationConfiguration] | None = None
     results: list[DeviceRequestAllocationResult] | None = None
 
 
-class DeviceAttribute(Message, kw_only=True):
+class DeviceAttribute(Message, frozen=True, kw_only=True):
     bool: Bool | None = None
     bools: list[Bool] | None = None
     int: Int64 | None = None
@@ -95,23 +95,23 @@ class DeviceAttribute(Message, kw_only=True):
     versions: list[str] | None = None
 
 
-class DeviceCapacity(Message, kw_only=True):
+class DeviceCapacity(Message, frozen=True, kw_only=True):
     requestPolicy: CapacityRequestPolicy | None = None
     value: Quantity | None = None
 
 
-class DeviceClaim(Message, kw_only=True):
+class DeviceClaim(Message, frozen=True, kw_only=True):
     config: list[DeviceClaimConfiguration] | None = None
     constraints: list[DeviceConstraint] | None = None
     requests: list[DeviceRequest] | None = None
 
 
-class DeviceClaimConfiguration(Message, kw_only=True):
+class DeviceClaimConfiguration(Message, frozen=True, kw_only=True):
     opaque: OpaqueDeviceConfiguration | None = None
     requests: list[str] | None = None
 
 
-class DeviceClass(Message, kw_only=True):
+class DeviceClass(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "DeviceClass")
     kind: str | None = None
     apiVersion: str | None = None
@@ -119,11 +119,11 @@ class DeviceClass(Message, kw_only=True):
     spec: DeviceClassSpec | None = None
 
 
-class DeviceClassConfiguration(Message, kw_only=True):
+class DeviceClassConfiguration(Message, frozen=True, kw_only=True):
     opaque: OpaqueDeviceConfiguration | None = None
 
 
-class DeviceClassList(Message, kw_only=True):
+class DeviceClassList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "DeviceClassList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -131,24 +131,24 @@ class DeviceClassList(Message, kw_only=True):
     items: list[DeviceClass] | None = None
 
 
-class DeviceClassSpec(Message, kw_only=True):
+class DeviceClassSpec(Message, frozen=True, kw_only=True):
     config: list[DeviceClassConfiguration] | None = None
     extendedResourceName: str | None = None
     selectors: list[DeviceSelector] | None = None
 
 
-class DeviceConstraint(Message, kw_only=True):
+class DeviceConstraint(Message, frozen=True, kw_only=True):
     distinctAttribute: str | None = None
     matchAttribute: str | None = None
     requests: list[str] | None = None
 
 
-class DeviceCounterConsumption(Message, kw_only=True):
+class DeviceCounterConsumption(Message, frozen=True, kw_only=True):
     counterSet: str | None = None
     counters: dict[str, Counter] | None = None
 
 
-class DeviceRequest(Message, kw_only=True):
+class DeviceRequest(Message, frozen=True, kw_only=True):
     adminAccess: bool | None = None
     allocationMode: str | None = None
     capacity: CapacityRequirements | None = None
@@ -160,7 +160,7 @@ class DeviceRequest(Message, kw_only=True):
     tolerations: list[DeviceToleration] | None = None
 
 
-class DeviceRequestAllocationResult(Message, kw_only=True):
+class DeviceRequestAllocationResult(Message, frozen=True, kw_only=True):
     adminAccess: bool | None = None
     bindingConditions: list[str] | None = None
     bindingFailureConditions: list[str] | None = None
@@ -173,11 +173,11 @@ class DeviceRequestAllocationResult(Message, kw_only=True):
     tolerations: list[DeviceToleration] | None = None
 
 
-class DeviceSelector(Message, kw_only=True):
+class DeviceSelector(Message, frozen=True, kw_only=True):
     cel: CELDeviceSelector | None = None
 
 
-class DeviceSubRequest(Message, kw_only=True):
+class DeviceSubRequest(Message, frozen=True, kw_only=True):
     allocationMode: str | None = None
     capacity: CapacityRequirements | None = None
     count: Int64 | None = None
@@ -187,14 +187,14 @@ class DeviceSubRequest(Message, kw_only=True):
     tolerations: list[DeviceToleration] | None = None
 
 
-class DeviceTaint(Message, kw_only=True):
+class DeviceTaint(Message, frozen=True, kw_only=True):
     effect: str | None = None
     key: str | None = None
     timeAdded: Time | None = None
     value: str | None = None
 
 
-class DeviceToleration(Message, kw_only=True):
+class DeviceToleration(Message, frozen=True, kw_only=True):
     effect: str | None = None
     key: str | None = None
     operator: str | None = None
@@ -202,23 +202,23 @@ class DeviceToleration(Message, kw_only=True):
     value: str | None = None
 
 
-class NetworkDeviceData(Message, kw_only=True):
+class NetworkDeviceData(Message, frozen=True, kw_only=True):
     hardwareAddress: str | None = None
     interfaceName: str | None = None
     ips: list[str] | None = None
 
 
-class NodeAllocatableResourceMapping(Message, kw_only=True):
+class NodeAllocatableResourceMapping(Message, frozen=True, kw_only=True):
     allocationMultiplier: Quantity | None = None
     capacityKey: str | None = None
 
 
-class OpaqueDeviceConfiguration(Message, kw_only=True):
+class OpaqueDeviceConfiguration(Message, frozen=True, kw_only=True):
     driver: str | None = None
     parameters: Json = None
 
 
-class ResourceClaim(Message, kw_only=True):
+class ResourceClaim(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "ResourceClaim")
     kind: str | None = None
     apiVersion: str | None = None
@@ -227,14 +227,14 @@ class ResourceClaim(Message, kw_only=True):
     status: ResourceClaimStatus | None = None
 
 
-class ResourceClaimConsumerReference(Message, kw_only=True):
+class ResourceClaimConsumerReference(Message, frozen=True, kw_only=True):
     apiGroup: str | None = None
     name: str | None = None
     resource: str | None = None
     uid: str | None = None
 
 
-class ResourceClaimList(Message, kw_only=True):
+class ResourceClaimList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "ResourceClaimList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -242,17 +242,17 @@ class ResourceClaimList(Message, kw_only=True):
     items: list[ResourceClaim] | None = None
 
 
-class ResourceClaimSpec(Message, kw_only=True):
+class ResourceClaimSpec(Message, frozen=True, kw_only=True):
     devices: DeviceClaim | None = None
 
 
-class ResourceClaimStatus(Message, kw_only=True):
+class ResourceClaimStatus(Message, frozen=True, kw_only=True):
     allocation: AllocationResult | None = None
     devices: list[AllocatedDeviceStatus] | None = None
     reservedFor: list[ResourceClaimConsumerReference] | None = None
 
 
-class ResourceClaimTemplate(Message, kw_only=True):
+class ResourceClaimTemplate(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "ResourceClaimTemplate")
     kind: str | None = None
     apiVersion: str | None = None
@@ -260,7 +260,7 @@ class ResourceClaimTemplate(Message, kw_only=True):
     spec: ResourceClaimTemplateSpec | None = None
 
 
-class ResourceClaimTemplateList(Message, kw_only=True):
+class ResourceClaimTemplateList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "ResourceClaimTemplateList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -268,18 +268,18 @@ class ResourceClaimTemplateList(Message, kw_only=True):
     items: list[ResourceClaimTemplate] | None = None
 
 
-class ResourceClaimTemplateSpec(Message, kw_only=True):
+class ResourceClaimTemplateSpec(Message, frozen=True, kw_only=True):
     metadata: meta_v1.ObjectMeta | None = None
     spec: ResourceClaimSpec | None = None
 
 
-class ResourcePool(Message, kw_only=True):
+class ResourcePool(Message, frozen=True, kw_only=True):
     generation: Int64 | None = None
     name: str | None = None
     resourceSliceCount: Int64 | None = None
 
 
-class ResourceSlice(Message, kw_only=True):
+class ResourceSlice(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "ResourceSlice")
     kind: str | None = None
     apiVersion: str | None = None
@@ -287,7 +287,7 @@ class ResourceSlice(Message, kw_only=True):
     spec: ResourceSliceSpec | None = None
 
 
-class ResourceSliceList(Message, kw_only=True):
+class ResourceSliceList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("resource.k8s.io", "v1beta1", "ResourceSliceList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -295,7 +295,7 @@ class ResourceSliceList(Message, kw_only=True):
     items: list[ResourceSlice] | None = None
 
 
-class ResourceSliceSpec(Message, kw_only=True):
+class ResourceSliceSpec(Message, frozen=True, kw_only=True):
     allNodes: bool | None = None
     devices: list[Device] | None = None
     driver: str | None = None

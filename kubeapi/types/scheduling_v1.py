@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Message
 from kubeapi.types import meta_v1
 
 
-class PriorityClass(Message, kw_only=True):
+class PriorityClass(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1", "PriorityClass")
     kind: str | None = None
     apiVersion: str | None = None
@@ -19,7 +19,7 @@ class PriorityClass(Message, kw_only=True):
     value: Int32 | None = None
 
 
-class PriorityClassList(Message, kw_only=True):
+class PriorityClassList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1", "PriorityClassList")
     kind: str | None = None
     apiVersion: str | None = None

@@ -8,15 +8,15 @@ from kubeapi.scalars import Int32, Message
 from kubeapi.types import meta_v1
 
 
-class BasicSchedulingPolicy(Message, kw_only=True):
+class BasicSchedulingPolicy(Message, frozen=True, kw_only=True):
     pass
 
 
-class GangSchedulingPolicy(Message, kw_only=True):
+class GangSchedulingPolicy(Message, frozen=True, kw_only=True):
     minCount: Int32 | None = None
 
 
-class PodGroup(Message, kw_only=True):
+class PodGroup(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "PodGroup")
     kind: str | None = None
     apiVersion: str | None = None
@@ -25,7 +25,7 @@ class PodGroup(Message, kw_only=True):
     status: PodGroupStatus | None = None
 
 
-class PodGroupList(Message, kw_only=True):
+class PodGroupList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "PodGroupList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -33,27 +33,27 @@ class PodGroupList(Message, kw_only=True):
     items: list[PodGroup] | None = None
 
 
-class PodGroupResourceClaim(Message, kw_only=True):
+class PodGroupResourceClaim(Message, frozen=True, kw_only=True):
     name: str | None = None
     resourceClaimName: str | None = None
     resourceClaimTemplateName: str | None = None
 
 
-class PodGroupResourceClaimStatus(Message, kw_only=True):
+class PodGroupResourceClaimStatus(Message, frozen=True, kw_only=True):
     name: str | None = None
     resourceClaimName: str | None = None
 
 
-class PodGroupSchedulingConstraints(Message, kw_only=True):
+class PodGroupSchedulingConstraints(Message, frozen=True, kw_only=True):
     topology: list[TopologyConstraint] | None = None
 
 
-class PodGroupSchedulingPolicy(Message, kw_only=True):
+class PodGroupSchedulingPolicy(Message, frozen=True, kw_only=True):
     basic: BasicSchedulingPolicy | None = None
     gang: GangSchedulingPolicy | None = None
 
 
-class PodGroupSpec(Message, kw_only=True):
+class PodGroupSpec(Message, frozen=True, kw_only=True):
     disruptionMode: str | None = None
     podGroupTemplateRef: PodGroupTemplateReference | None = None
     priority: Int32 | None = None
@@ -63,12 +63,12 @@ class PodGroupSpec(Message, kw_only=True):
     schedulingPolicy: PodGroupSchedulingPolicy | None = None
 
 
-class PodGroupStatus(Message, kw_only=True):
+class PodGroupStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
     resourceClaimStatuses: list[PodGroupResourceClaimStatus] | None = None
 
 
-class PodGroupTemplate(Message, kw_only=True):
+class PodGroupTemplate(Message, frozen=True, kw_only=True):
     disruptionMode: str | None = None
     name: str | None = None
     priority: Int32 | None = None
@@ -78,21 +78,21 @@ class PodGroupTemplate(Message, kw_only=True):
     schedulingPolicy: PodGroupSchedulingPolicy | None = None
 
 
-class PodGroupTemplateReference(Message, kw_only=True):
+class PodGroupTemplateReference(Message, frozen=True, kw_only=True):
     workload: WorkloadPodGroupTemplateReference | None = None
 
 
-class TopologyConstraint(Message, kw_only=True):
+class TopologyConstraint(Message, frozen=True, kw_only=True):
     key: str | None = None
 
 
-class TypedLocalObjectReference(Message, kw_only=True):
+class TypedLocalObjectReference(Message, frozen=True, kw_only=True):
     kind: str | None = None
     apiGroup: str | None = None
     name: str | None = None
 
 
-class Workload(Message, kw_only=True):
+class Workload(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "Workload")
     kind: str | None = None
     apiVersion: str | None = None
@@ -100,7 +100,7 @@ class Workload(Message, kw_only=True):
     spec: WorkloadSpec | None = None
 
 
-class WorkloadList(Message, kw_only=True):
+class WorkloadList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("scheduling.k8s.io", "v1alpha2", "WorkloadList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -108,11 +108,11 @@ class WorkloadList(Message, kw_only=True):
     items: list[Workload] | None = None
 
 
-class WorkloadPodGroupTemplateReference(Message, kw_only=True):
+class WorkloadPodGroupTemplateReference(Message, frozen=True, kw_only=True):
     podGroupTemplateName: str | None = None
     workloadName: str | None = None
 
 
-class WorkloadSpec(Message, kw_only=True):
+class WorkloadSpec(Message, frozen=True, kw_only=True):
     controllerRef: TypedLocalObjectReference | None = None
     podGroupTemplates: list[PodGroupTemplate] | None = None

@@ -8,7 +8,7 @@ from kubeapi.scalars import Int32, Int64, Message, Quantity, Time
 from kubeapi.types import core_v1, meta_v1
 
 
-class CSIDriver(Message, kw_only=True):
+class CSIDriver(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIDriver")
     kind: str | None = None
     apiVersion: str | None = None
@@ -16,7 +16,7 @@ class CSIDriver(Message, kw_only=True):
     spec: CSIDriverSpec | None = None
 
 
-class CSIDriverList(Message, kw_only=True):
+class CSIDriverList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIDriverList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -24,7 +24,7 @@ class CSIDriverList(Message, kw_only=True):
     items: list[CSIDriver] | None = None
 
 
-class CSIDriverSpec(Message, kw_only=True):
+class CSIDriverSpec(Message, frozen=True, kw_only=True):
     attachRequired: bool | None = None
     fsGroupPolicy: str | None = None
     nodeAllocatableUpdatePeriodSeconds: Int64 | None = None
@@ -38,7 +38,7 @@ class CSIDriverSpec(Message, kw_only=True):
     volumeLifecycleModes: list[str] | None = None
 
 
-class CSINode(Message, kw_only=True):
+class CSINode(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSINode")
     kind: str | None = None
     apiVersion: str | None = None
@@ -46,14 +46,14 @@ class CSINode(Message, kw_only=True):
     spec: CSINodeSpec | None = None
 
 
-class CSINodeDriver(Message, kw_only=True):
+class CSINodeDriver(Message, frozen=True, kw_only=True):
     allocatable: VolumeNodeResources | None = None
     name: str | None = None
     nodeID: str | None = None
     topologyKeys: list[str] | None = None
 
 
-class CSINodeList(Message, kw_only=True):
+class CSINodeList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSINodeList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -61,11 +61,11 @@ class CSINodeList(Message, kw_only=True):
     items: list[CSINode] | None = None
 
 
-class CSINodeSpec(Message, kw_only=True):
+class CSINodeSpec(Message, frozen=True, kw_only=True):
     drivers: list[CSINodeDriver] | None = None
 
 
-class CSIStorageCapacity(Message, kw_only=True):
+class CSIStorageCapacity(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIStorageCapacity")
     kind: str | None = None
     apiVersion: str | None = None
@@ -76,7 +76,7 @@ class CSIStorageCapacity(Message, kw_only=True):
     storageClassName: str | None = None
 
 
-class CSIStorageCapacityList(Message, kw_only=True):
+class CSIStorageCapacityList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "CSIStorageCapacityList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -84,7 +84,7 @@ class CSIStorageCapacityList(Message, kw_only=True):
     items: list[CSIStorageCapacity] | None = None
 
 
-class StorageClass(Message, kw_only=True):
+class StorageClass(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "StorageClass")
     kind: str | None = None
     apiVersion: str | None = None
@@ -98,7 +98,7 @@ class StorageClass(Message, kw_only=True):
     volumeBindingMode: str | None = None
 
 
-class StorageClassList(Message, kw_only=True):
+class StorageClassList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "StorageClassList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -106,12 +106,12 @@ class StorageClassList(Message, kw_only=True):
     items: list[StorageClass] | None = None
 
 
-class TokenRequest(Message, kw_only=True):
+class TokenRequest(Message, frozen=True, kw_only=True):
     audience: str | None = None
     expirationSeconds: Int64 | None = None
 
 
-class VolumeAttachment(Message, kw_only=True):
+class VolumeAttachment(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttachment")
     kind: str | None = None
     apiVersion: str | None = None
@@ -120,7 +120,7 @@ class VolumeAttachment(Message, kw_only=True):
     status: VolumeAttachmentStatus | None = None
 
 
-class VolumeAttachmentList(Message, kw_only=True):
+class VolumeAttachmentList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttachmentList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -128,25 +128,25 @@ class VolumeAttachmentList(Message, kw_only=True):
     items: list[VolumeAttachment] | None = None
 
 
-class VolumeAttachmentSource(Message, kw_only=True):
+class VolumeAttachmentSource(Message, frozen=True, kw_only=True):
     inlineVolumeSpec: core_v1.PersistentVolumeSpec | None = None
     persistentVolumeName: str | None = None
 
 
-class VolumeAttachmentSpec(Message, kw_only=True):
+class VolumeAttachmentSpec(Message, frozen=True, kw_only=True):
     attacher: str | None = None
     nodeName: str | None = None
     source: VolumeAttachmentSource | None = None
 
 
-class VolumeAttachmentStatus(Message, kw_only=True):
+class VolumeAttachmentStatus(Message, frozen=True, kw_only=True):
     attachError: VolumeError | None = None
     attached: bool | None = None
     attachmentMetadata: dict[str, str] | None = None
     detachError: VolumeError | None = None
 
 
-class VolumeAttributesClass(Message, kw_only=True):
+class VolumeAttributesClass(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttributesClass")
     kind: str | None = None
     apiVersion: str | None = None
@@ -155,7 +155,7 @@ class VolumeAttributesClass(Message, kw_only=True):
     parameters: dict[str, str] | None = None
 
 
-class VolumeAttributesClassList(Message, kw_only=True):
+class VolumeAttributesClassList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1", "VolumeAttributesClassList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -163,11 +163,11 @@ class VolumeAttributesClassList(Message, kw_only=True):
     items: list[VolumeAttributesClass] | None = None
 
 
-class VolumeError(Message, kw_only=True):
+class VolumeError(Message, frozen=True, kw_only=True):
     errorCode: Int32 | None = None
     message: str | None = None
     time: Time | None = None
 
 
-class VolumeNodeResources(Message, kw_only=True):
+class VolumeNodeResources(Message, frozen=True, kw_only=True):
     count: Int32 | None = None

@@ -8,7 +8,7 @@ from kubeapi.scalars import Message
 from kubeapi.types import meta_v1
 
 
-class VolumeAttributesClass(Message, kw_only=True):
+class VolumeAttributesClass(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1beta1", "VolumeAttributesClass")
     kind: str | None = None
     apiVersion: str | None = None
@@ -17,7 +17,7 @@ class VolumeAttributesClass(Message, kw_only=True):
     parameters: dict[str, str] | None = None
 
 
-class VolumeAttributesClassList(Message, kw_only=True):
+class VolumeAttributesClassList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storage.k8s.io", "v1beta1", "VolumeAttributesClassList")
     kind: str | None = None
     apiVersion: str | None = None

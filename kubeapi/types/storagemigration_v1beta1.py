@@ -8,7 +8,7 @@ from kubeapi.scalars import Message
 from kubeapi.types import meta_v1
 
 
-class StorageVersionMigration(Message, kw_only=True):
+class StorageVersionMigration(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storagemigration.k8s.io", "v1beta1", "StorageVersionMigration")
     kind: str | None = None
     apiVersion: str | None = None
@@ -17,7 +17,7 @@ class StorageVersionMigration(Message, kw_only=True):
     status: StorageVersionMigrationStatus | None = None
 
 
-class StorageVersionMigrationList(Message, kw_only=True):
+class StorageVersionMigrationList(Message, frozen=True, kw_only=True):
     GVK: ClassVar[tuple[str, str, str]] = ("storagemigration.k8s.io", "v1beta1", "StorageVersionMigrationList")
     kind: str | None = None
     apiVersion: str | None = None
@@ -25,10 +25,10 @@ class StorageVersionMigrationList(Message, kw_only=True):
     items: list[StorageVersionMigration] | None = None
 
 
-class StorageVersionMigrationSpec(Message, kw_only=True):
+class StorageVersionMigrationSpec(Message, frozen=True, kw_only=True):
     resource: meta_v1.GroupResource | None = None
 
 
-class StorageVersionMigrationStatus(Message, kw_only=True):
+class StorageVersionMigrationStatus(Message, frozen=True, kw_only=True):
     conditions: list[meta_v1.Condition] | None = None
     resourceVersion: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubeapi.scalars import Message
 
 
-class Info(Message, kw_only=True):
+class Info(Message, frozen=True, kw_only=True):
     buildDate: str | None = None
     compiler: str | None = None
     emulationMajor: str | None = None
