@@ -1,0 +1,307 @@
+"""The verbs of the API over every kind: authorize, then read the cache or write the store.
+
+All doors come through here. What is specific to a subresource is in `subresources`, to a kind in
+`strategy`, to admission in `controlplane.admission`.
+"""
+
+import base64
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from base.clock import Clock, rfc3339
+from controlplane.admission import chain
+from controlplane.auth.rbac import Authorizer, forbidden_message
+from controlplane.registry import kinds, lifecycle, strategy, subresources, writes
+from controlplane.registry.cache import ResourceCache
+from controlplane.registry.options import Call, DeleteOptions, ListOptions
+from controlplane.registry.registry import Overtaken, Registry
+from controlplane.registry.service_addresses import ServiceAddresses
+from controlplane.registry.stored import Stored
+from controlplane.registry.watchers import Match, Watcher
+from kubeapi import errors, selectors
+
+log = logging.getLogger("api")
+
+OVERTAKEN_TRIES: Final = 8
+"""How often a write without a stated resourceVersion is tried anew on a newer state."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of a list, all of it as of `revision`."""
+
+    items: list[Stored]
+    revision: int
+    continue_token: str = ""
+    remaining: int = 0
+
+
+class Api:
+    """Kubernetes' API in process."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        authorizer: Authorizer,
+        addresses: ServiceAddresses,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self.registry = registry
+        self.authorizer = authorizer
+        self.addresses = addresses
+        self.clock = clock
+        self.rng = rng
+
+    def now(self) -> str:
+        return rfc3339(self.clock.now_s())
+
+    def authorize(self, call: Call) -> None:
+        """403 unless the caller may do this."""
+        decision = self.authorizer.authorize(
+            call.user,
+            call.verb,
+            call.info.group,
+            call.info.resource,
+            call.subresource,
+            call.name,
+            call.namespace,
+        )
+        if not decision.allowed:
+            message = forbidden_message(
+                call.user, call.verb, call.info.group, call.info.resource, call.subresource,
+                call.name, call.namespace,
+            )
+            raise errors.StatusError(
+                403, "Forbidden", message,
+                name=call.name, group=call.info.group, kind=call.info.resource,
+            )  # fmt: skip
+
+    def cached(self, call: Call) -> tuple[ResourceCache, Stored]:
+        """The object that the call names. 404 where there is none."""
+        cache = self.registry.cache_of(call.info)
+        stored = cache.get(writes.object_key(call))
+        if stored is None:
+            raise errors.not_found(call.info.resource, call.name, call.info.group)
+        return cache, stored
+
+    # Reading
+
+    async def get(self, call: Call) -> Stored:
+        self.authorize(call)
+        if call.subresource not in ("", "status"):
+            return await subresources.get(self, call)
+        return self.cached(call)[1]
+
+    async def list(self, call: Call, options: ListOptions) -> Page:
+        self.authorize(call)
+        cache = self.registry.cache_of(call.info)
+        match = self.matcher(call, options)
+        self._check_known_revision(options.resource_version)
+        if options.continue_token:
+            return await self._continued(cache, call, options, match)
+        matching = [s for s in cache.values(call.namespace) if match is None or match(s)]
+        return _page(matching, options.limit, self.registry.revision)
+
+    async def _continued(
+        self, cache: ResourceCache, call: Call, options: ListOptions, match: Match | None
+    ) -> Page:
+        revision, after = decode_continue(options.continue_token)
+        if cache.revision <= revision:
+            rest = cache.values(call.namespace, after)
+        else:  # the pages of one list are of one revision
+            prefix = f"{call.namespace}/" if call.namespace else ""
+            rest = iter(await self.registry.read_at(cache, prefix, after, revision))
+        return _page([s for s in rest if match is None or match(s)], options.limit, revision)
+
+    def watch(self, call: Call, options: ListOptions) -> Watcher:
+        """The changes that the call's selectors let through, from the revision asked for."""
+        self.authorize(call)
+        cache = self.registry.cache_of(call.info)
+        match = self.matcher(call, options)
+        if call.name:
+            match = _and(match, _named(call.name))
+        since = self._check_known_revision(options.resource_version)
+        if options.send_initial_events or not since:
+            return cache.watch(call.namespace, match, None)
+        return cache.watch(call.namespace, match, since)
+
+    def matcher(self, call: Call, options: ListOptions) -> Match | None:
+        """The test that both selectors make together; None where there is none."""
+        info = call.info.storage
+        match: Match | None = None
+        if options.label_selector:
+            labels = selectors.parse_labels(options.label_selector)
+            match = lambda stored: labels.matches(stored.obj.metadata.labels or {})  # noqa: E731
+        if options.field_selector:
+            getters = kinds.selectable_fields(info)
+            for term in selectors.parse_fields(options.field_selector):
+                getter = getters.get(term.field)
+                if getter is None:
+                    raise errors.bad_request(kinds.unknown_field_message(term.field, info))
+                match = _and(match, _field_term(getter, term.value, term.equal))
+        return match
+
+    def _check_known_revision(self, text: str) -> int:
+        if not text:
+            return 0
+        try:
+            revision = int(text)
+            if revision < 0:
+                raise ValueError
+        except ValueError:
+            raise errors.bad_request(
+                f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+                f'strconv.ParseUint: parsing "{text}": invalid syntax'
+            ) from None
+        if revision > self.registry.revision:
+            raise errors.StatusError(
+                504, "Timeout",
+                f"Timeout: Too large resource version: {revision}, "
+                f"current: {self.registry.revision}",
+                causes=[errors.Cause("ResourceVersionTooLarge", "Too large resource version", "")],
+                retry_after_s=1,
+            )  # fmt: skip
+        return revision
+
+    # Writing
+
+    async def create(self, call: Call, obj: Any) -> Stored | None:
+        """Create `obj`, which is the caller's own and will be changed. None: a subresource did
+        what was asked and has no object to show."""
+        self.authorize(call)
+        if call.subresource:
+            return await subresources.create(self, call, obj)
+        return await self._create(call, obj)
+
+    async def _create(self, call: Call, obj: Any) -> Stored:
+        lifecycle.begin_object(obj, call.info, call.namespace, self.now(), self.rng)
+        call.name = obj.metadata.name or ""
+        strategy.prepare_create(obj, call.info)
+        await chain.admit(self, call, obj, None)
+        causes = lifecycle.validate_metadata(obj, call.info) + strategy.validate(obj)
+        if causes:
+            raise errors.invalid(call.info.kind, call.name, causes, call.info.group)
+        return await writes.create(self, call, obj)
+
+    async def update(self, call: Call, make: Callable[[], Any]) -> Stored:
+        """Replace with the object that `make` decodes, anew for each try; where it states a
+        resourceVersion, only that version of it."""
+        self.authorize(call)
+        if call.subresource not in ("", "status"):
+            return await subresources.update(self, call, make)
+        obj = make()
+        writes.check_name(call, obj)
+        cache = self.registry.cache_of(call.info)
+        if not call.subresource and cache.get(writes.object_key(call)) is None:
+            if kinds.group_resource(call.info.storage) in kinds.CREATES_ON_UPDATE:
+                msgspec.structs.force_setattr(obj.metadata, "resourceVersion", None)
+                self.authorize(Call(call.user, "create", call.info, call.namespace, call.name))
+                return await self._create(call, obj)
+        pinned = (obj.metadata.resourceVersion or "0") != "0"
+        return await self._replace(call, lambda _: make(), pinned)
+
+    async def patch(self, call: Call, change: Callable[[Stored], Any]) -> Stored:
+        """Replace with what `change` makes of the stored state, tried anew when overtaken."""
+        self.authorize(call)
+        if call.subresource not in ("", "status"):
+            return await subresources.patch(self, call, change)
+        return await self._replace(call, change, pinned=False)
+
+    async def _replace(self, call: Call, change: Callable[[Stored], Any], pinned: bool) -> Stored:
+        for _ in range(OVERTAKEN_TRIES):
+            cache, stored = self.cached(call)
+            obj = change(stored)
+            try:
+                return await writes.replace(self, call, cache, stored, obj)
+            except Overtaken:
+                if pinned:
+                    break
+        raise lifecycle.modified(call.info, call.name)
+
+    async def delete(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
+        """The object's last state and whether it is gone; else it waits for its finalizers."""
+        self.authorize(call)
+        return await self._delete(call, options)
+
+    async def _delete(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
+        for _ in range(OVERTAKEN_TRIES):
+            cache, stored = self.cached(call)
+            lifecycle.check_preconditions(
+                call.info, call.name, stored.obj.metadata, options.uid, options.resource_version
+            )
+            await chain.admit_delete(self, call, stored)
+            try:
+                return await writes.delete(self, call, cache, stored, options)
+            except Overtaken:
+                continue
+        raise lifecycle.modified(call.info, call.name)
+
+    async def delete_collection(
+        self, call: Call, options: ListOptions, delete: DeleteOptions
+    ) -> list[Stored]:
+        """Delete every object that the selectors match; one that is gone already is no error."""
+        self.authorize(call)
+        match = self.matcher(call, options)
+        cache = self.registry.cache_of(call.info)
+        deleted = []
+        for stored in list(cache.values(call.namespace)):
+            if match is not None and not match(stored):
+                continue
+            meta = stored.obj.metadata
+            one = Call(call.user, "delete", call.info, meta.namespace or "", meta.name)
+            one.dry_run = call.dry_run
+            try:
+                deleted.append((await self._delete(one, delete))[0])
+            except errors.StatusError as error:
+                if error.code != 404:
+                    raise
+        return deleted
+
+
+def _and(first: Match | None, second: Match) -> Match:
+    if first is None:
+        return second
+    return lambda stored: first(stored) and second(stored)
+
+
+def _named(name: str) -> Match:
+    return lambda stored: stored.key.rpartition("/")[2] == name
+
+
+def _field_term(getter: Callable[[Stored], str], value: str, equal: bool) -> Match:
+    return lambda stored: (getter(stored) == value) == equal
+
+
+def _page(matching: list[Stored], limit: int, revision: int) -> Page:
+    if not limit or len(matching) <= limit:
+        return Page(matching, revision)
+    items = matching[:limit]
+    token = encode_continue(revision, items[-1].key)
+    return Page(items, revision, token, len(matching) - limit)
+
+
+def encode_continue(revision: int, after: str) -> str:
+    """apiserver `storage/continue.go`: where the next page starts, and of which revision."""
+    token = {"v": "meta.k8s.io/v1", "rv": revision, "start": f"{after}\0"}
+    return base64.urlsafe_b64encode(msgspec.json.encode(token)).rstrip(b"=").decode()
+
+
+def decode_continue(token: str) -> tuple[int, str]:
+    """(revision, the last key of the page before)."""
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        decoded = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=dict[str, Any])
+        revision, start = int(decoded["rv"]), str(decoded["start"])
+        if decoded["v"] != "meta.k8s.io/v1" or ".." in start:
+            raise ValueError("not a token of this server")
+    except (ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
+        raise errors.bad_request(
+            f"invalid continue token: continue key is not valid: {error}"
+        ) from None
+    return revision, start.rstrip("\0")

@@ -1,0 +1,34 @@
+"""What a kind adds to the generic verbs: defaults, what clients may not set, validation.
+
+`defaults` fills what the user left out, `prepare` takes away what is not the user's to give,
+`validation` finds every fault. Objects handed to the first two are fresh and changed in place.
+"""
+
+from typing import Any
+
+from controlplane.registry.strategy.defaults import apply_defaults
+from controlplane.registry.strategy.prepare import before_create, before_delete, before_update
+from controlplane.registry.strategy.validation import validate, validate_update
+from kubeapi.resources import ResourceInfo
+from msgspec.structs import force_setattr
+
+__all__ = ["prepare_create", "prepare_delete", "prepare_update", "validate", "validate_update"]
+
+
+def prepare_create(obj: Any, info: ResourceInfo) -> None:
+    if "status" in info.subresources:
+        force_setattr(obj, "status", None)
+    apply_defaults(obj)
+    before_create(obj)
+
+
+def prepare_update(obj: Any, old: Any) -> None:
+    apply_defaults(obj)
+    before_update(obj, old)
+
+
+def prepare_delete(obj: Any) -> None:
+    """`obj` is about to be marked as being deleted."""
+    before_delete(obj)
+
+
