@@ -15,7 +15,8 @@ import msgspec
 
 from base.clock import Clock, rfc3339
 from controlplane.admission import chain
-from controlplane.auth.rbac import Authorizer, forbidden_message
+from controlplane.auth.forbidden import forbidden_error
+from controlplane.auth.rbac import Authorizer
 from controlplane.registry import kinds, lifecycle, strategy, subresources, writes
 from controlplane.registry.cache import ResourceCache
 from controlplane.registry.options import Call, DeleteOptions, ListOptions
@@ -73,13 +74,9 @@ class Api:
             call.namespace,
         )
         if not decision.allowed:
-            message = forbidden_message(
+            raise forbidden_error(
                 call.user, call.verb, call.info.group, call.info.resource, call.subresource,
                 call.name, call.namespace,
-            )
-            raise errors.StatusError(
-                403, "Forbidden", message,
-                name=call.name, group=call.info.group, kind=call.info.resource,
             )  # fmt: skip
 
     def cached(self, call: Call) -> tuple[ResourceCache, Stored]:
@@ -227,9 +224,10 @@ class Api:
     async def delete(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
         """The object's last state and whether it is gone; else it waits for its finalizers."""
         self.authorize(call)
-        return await self._delete(call, options)
+        return await self.remove(call, options)
 
-    async def _delete(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
+    async def remove(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
+        """Delete without asking whether the caller may: that has been asked."""
         for _ in range(OVERTAKEN_TRIES):
             cache, stored = self.cached(call)
             lifecycle.check_preconditions(
@@ -257,7 +255,7 @@ class Api:
             one = Call(call.user, "delete", call.info, meta.namespace or "", meta.name)
             one.dry_run = call.dry_run
             try:
-                deleted.append((await self._delete(one, delete))[0])
+                deleted.append((await self.remove(one, delete))[0])
             except errors.StatusError as error:
                 if error.code != 404:
                     raise
