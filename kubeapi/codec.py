@@ -5,7 +5,6 @@ brings times, quantities and base64 into the form in which they are kept. `decod
 what this program encoded itself, and skips that.
 """
 
-from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,22 +16,30 @@ T = TypeVar("T")
 _encoder = msgspec.json.Encoder()
 
 
-@cache
-def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(kind)
+class _Decoders(dict[type[Any], msgspec.json.Decoder[Any]]):
+    """A decoder per class, made when first asked for: making one resolves all its types."""
+
+    def __missing__(self, kind: type[Any]) -> msgspec.json.Decoder[Any]:
+        made = self[kind] = msgspec.json.Decoder(kind)
+        return made
+
+
+_decoders = _Decoders()
 
 
 def decode(data: bytes, kind: type[T]) -> T:
     """The object in a body; StatusError 400 when it is none of this kind."""
     try:
-        return _decoder(kind).decode(data)
+        found: T = _decoders[kind].decode(data)
     except msgspec.DecodeError as error:
         raise bad_request(str(error)) from None
+    return found
 
 
 def decode_stored(data: bytes, kind: type[T]) -> T:
     """The object in bytes that `encode` made."""
-    return _decoder(kind).decode(data)
+    found: T = _decoders[kind].decode(data)
+    return found
 
 
 def encode(obj: Any) -> bytes:
@@ -40,10 +47,10 @@ def encode(obj: Any) -> bytes:
     return _encoder.encode(typed(obj))
 
 
-def typed(obj: T) -> T:
+def typed(obj: Any) -> Any:
     """`obj` with its apiVersion and kind filled, where it is a top-level kind."""
     gvk = getattr(obj, "GVK", None)
-    if gvk is None or (obj.kind and obj.apiVersion):  # type: ignore[attr-defined]
+    if gvk is None or (obj.kind and obj.apiVersion):
         return obj
     group, version, kind = gvk
     api_version = f"{group}/{version}" if group else version

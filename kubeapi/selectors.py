@@ -128,11 +128,11 @@ class _Parser:
                 yield self._requirement()
             except ValueError as error:
                 raise bad_request(f"unable to parse requirement: {error}") from None
-            token = self._take()
-            if not token:
+            found = self._take()
+            if not found:
                 return
-            if token != ",":
-                raise bad_request(f"found '{token}', expected: ',' or 'end of string'")
+            if found != ",":
+                raise bad_request(f"found '{found}', expected: ',' or 'end of string'")
             if self._peek() in _SPECIAL - {"!"}:
                 raise bad_request(f"found '{self._peek()}', expected: identifier after ','")
 
@@ -178,16 +178,16 @@ class _Parser:
         """Identifiers between commas, up to the closing bracket; nothing between is ""."""
         values: list[str] = []
         while True:
-            token = self._take()
-            if token == ",":
+            found = self._take()
+            if found == ",":
                 if not values or self._peek() in (",", ")"):
                     values.append("")
                 if self._peek() == ",":
                     self._take()
-            elif token in _SPECIAL:
-                raise ValueError(f"found '{token}', expected: ',', or identifier")
+            elif found in _SPECIAL:
+                raise ValueError(f"found '{found}', expected: ',', or identifier")
             else:
-                values.append(token)
+                values.append(found)
                 if self._peek() not in (",", ")"):
                     raise ValueError(f"found '{self._peek()}', expected: ',' or ')'")
             if self._peek() == ")":
