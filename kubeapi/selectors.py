@@ -26,6 +26,7 @@ _OPERATORS = {
     "<": "<",
 }
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),><]|[^\s=!(),><]+)", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _SPECIAL = frozenset(("=", "==", "!=", "!", "(", ")", ",", ">", "<", ""))
 
 
@@ -51,9 +52,8 @@ class Requirement:
         return value is not None and self._compares(value)
 
     def _compares(self, value: str) -> bool:
-        try:
-            have = int(value)
-        except ValueError:
+        have = _integer(value)
+        if have is None:
             return False
         (bound,) = self.values
         return have > int(bound) if self.operator == ">" else have < int(bound)
@@ -194,6 +194,10 @@ class _Parser:
                 return values
 
 
+def _integer(value: str) -> int | None:
+    return int(value) if _INTEGER.fullmatch(value) else None
+
+
 def _check_key(key: str) -> None:
     problems = names.qualified_name_problems(key)
     if problems:
@@ -203,14 +207,11 @@ def _check_key(key: str) -> None:
 def requirement(key: str, operator: str, values: list[str]) -> Requirement:
     """A checked requirement; ValueError with the text of `labels.NewRequirement`."""
     for index, value in enumerate(sorted(set(values))):
-        if operator in (">", "<"):
-            try:
-                int(value)
-            except ValueError:
-                raise ValueError(
-                    f"values[{index}]: Invalid value: {names.quoted(value)}: "
-                    "for 'Gt', 'Lt' operators, the value must be an integer"
-                ) from None
+        if operator in (">", "<") and _integer(value) is None:
+            raise ValueError(
+                f"values[{index}]: Invalid value: {names.quoted(value)}: "
+                "for 'Gt', 'Lt' operators, the value must be an integer"
+            )
         problems = names.label_value_problems(value)
         if problems:
             shown = names.quoted(value)
