@@ -7,7 +7,7 @@ hands out; an informer copies none. It never writes, and it never decides: handl
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Iterable
 from typing import Any, Generic, TypeVar, cast
 
 from base.backoff import Backoff
@@ -104,7 +104,7 @@ class Informer(Generic[T]):
     def keys(self) -> Iterable[str]:
         return self._objects.keys()
 
-    def by_index(self, name: str, value: Hashable) -> Iterable[T]:
+    def by_index(self, name: str, value: Hashable) -> Collection[T]:
         """The objects for which index `name` gave `value`: a view, to be read before any await."""
         return self._indices[name].of(value).values()
 
