@@ -123,7 +123,9 @@ def default_tolerations(api: Api, call: Call, obj: Any, old: Any) -> None:
         ):
             tolerations.append(
                 core_v1.Toleration(
-                    key=key, operator="Exists", effect="NoExecute",
+                    key=key,
+                    operator="Exists",
+                    effect="NoExecute",
                     tolerationSeconds=NOT_READY_SECONDS,
                 )  # fmt: skip
             )

@@ -30,7 +30,9 @@ def begin_object(
     """Metadata of an object that is being created: name, uid, times, generation."""
     meta = metadata_of(obj)
     if meta.resourceVersion:
-        raise errors.StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        raise errors.StatusError(
+            500, "", "resourceVersion should not be set on objects to be created"
+        )
     set_namespace(meta, info, namespace)
     if not meta.name and meta.generateName:
         base = meta.generateName[:GENERATED_BASE_MAX]
@@ -81,8 +83,11 @@ def validate_metadata(obj: Any, info: ResourceInfo) -> list[Cause]:
     causes: list[Cause] = []
     if not meta.name:
         causes.append(
-            Cause("FieldValueRequired", "Required value: name or generateName is required",
-                  "metadata.name")
+            Cause(
+                "FieldValueRequired",
+                "Required value: name or generateName is required",
+                "metadata.name",
+            )
         )
     else:
         causes += _name_causes(meta.name, info)
@@ -122,7 +127,7 @@ def _owner_causes(owners: list[meta_v1.OwnerReference] | None) -> list[Cause]:
         causes.append(
             Cause(
                 "FieldValueInvalid",
-                "Invalid value: \"null\": Only one reference can have Controller set to true. "
+                'Invalid value: "null": Only one reference can have Controller set to true. '
                 f'Found "true" in references for {first.kind}/{first.name} and '
                 f"{second.kind}/{second.name}",
                 "metadata.ownerReferences",
@@ -137,13 +142,15 @@ def check_preconditions(
     """409 where the stored object is not the one that the caller means."""
     if uid and uid != meta.uid:
         raise errors.conflict(
-            resource.resource, name,
+            resource.resource,
+            name,
             f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta.uid}",
             resource.group,
         )
     if resource_version and resource_version != meta.resourceVersion:
         raise errors.conflict(
-            resource.resource, name,
+            resource.resource,
+            name,
             f"Precondition failed: ResourceVersion in precondition: {resource_version}, "
             f"ResourceVersion in object meta: {meta.resourceVersion}",
             resource.group,
@@ -153,7 +160,8 @@ def check_preconditions(
 def modified(info: ResourceInfo, name: str) -> errors.StatusError:
     """409 for an update of a state that has been overtaken."""
     return errors.conflict(
-        info.resource, name,
+        info.resource,
+        name,
         "the object has been modified; please apply your changes to the latest version and "
         "try again",
         info.group,

@@ -6,7 +6,6 @@ Everything is done by `Api`; this only decodes what comes in and encodes what go
 from collections.abc import AsyncIterator
 from typing import Any
 
-
 from controlplane.auth.user import User
 from controlplane.registry import bodies
 from controlplane.registry.api import Api
@@ -152,5 +151,3 @@ def delete_options(body: bytes) -> DeleteOptions:
 def _invalid_options(field: str, message: str, reason: str) -> errors.StatusError:
     cause = errors.Cause(reason, message, field)
     return errors.invalid("DeleteOptions", "", [cause], "meta.k8s.io")
-
-

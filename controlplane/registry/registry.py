@@ -69,7 +69,9 @@ class Registry:
     def cache_named(self, group: str, resource: str) -> ResourceCache:
         return self._caches[(group, resource)]
 
-    async def read_at(self, cache: ResourceCache, prefix: str, after: str, revision: int) -> list[Stored]:
+    async def read_at(
+        self, cache: ResourceCache, prefix: str, after: str, revision: int
+    ) -> list[Stored]:
         """Objects whose keys start with `prefix` and follow `after`, as they were at `revision`."""
         start = cache.prefix + (f"{after}\0" if after > prefix else prefix).encode()
         try:

@@ -79,9 +79,7 @@ class ServiceAddresses:
         addresses = [Op.delete(self._address_key(ip)) for ip in _cluster_ips(obj)]
         return addresses + [Op.delete(_port_key(port)) for port in _node_ports(obj)]
 
-    def _claim_cluster_ip(
-        self, service: core_v1.Service, old: Any, claim: Claim, now: str
-    ) -> None:
+    def _claim_cluster_ip(self, service: core_v1.Service, old: Any, claim: Claim, now: str) -> None:
         spec = service.spec
         held = _cluster_ips(old) if old is not None else set()
         if spec is None:
@@ -100,15 +98,19 @@ class ServiceAddresses:
         for ip in wanted - held:
             self._check_address(service, ip)
             claim.compares.append(Compare.mod_revision(self._address_key(ip), 0))
-            claim.operations.append(Op.put(self._address_key(ip), self._ip_object(service, ip, now)))
+            claim.operations.append(
+                Op.put(self._address_key(ip), self._ip_object(service, ip, now))
+            )
         claim.operations += [Op.delete(self._address_key(ip)) for ip in held - wanted]
 
     def _check_address(self, service: core_v1.Service, ip: str) -> None:
         problem = ""
         try:
             if ipaddress.IPv4Address(ip) not in self._network:
-                problem = f"the provided IP ({ip}) is not in the valid range. " \
+                problem = (
+                    f"the provided IP ({ip}) is not in the valid range. "
                     f"The range of valid IPs is {self._network}"
+                )
         except ValueError:
             problem = f"failed to allocate IP {ip}: not an IPv4 address"
         if not problem and self._addresses.get(ip) is not None:
@@ -191,8 +193,10 @@ class ServiceAddresses:
         problem = ""
         if number not in self._node_ports:
             ports = self._node_ports
-            problem = "provided port is not in the valid range. " \
+            problem = (
+                "provided port is not in the valid range. "
                 f"The range of valid ports is {ports[0]}-{ports[-1]}"
+            )
         elif key in self._ports:
             problem = "provided port is already allocated"
         if problem:

@@ -172,9 +172,7 @@ def _assign(pod: Any, node: str, binding: Any, now: str) -> None:
         type="PodScheduled", status="True", lastTransitionTime=now,
         observedGeneration=pod.metadata.generation,
     )  # fmt: skip
-    force_setattr(
-        pod, "status", msgspec.structs.replace(status, conditions=[*others, scheduled])
-    )
+    force_setattr(pod, "status", msgspec.structs.replace(status, conditions=[*others, scheduled]))
 
 
 # Namespaces
@@ -210,9 +208,7 @@ async def _evict(api: Api, call: Call, eviction: Any) -> None:
     under one is not evicted rather than evicted against it."""
     cache, stored = api.cached(call)
     labels = stored.obj.metadata.labels or {}
-    for budget in api.registry.cache_named("policy", "poddisruptionbudgets").values(
-        call.namespace
-    ):
+    for budget in api.registry.cache_named("policy", "poddisruptionbudgets").values(call.namespace):
         selector = budget.obj.spec.selector if budget.obj.spec else None
         if selector is not None and selectors.label_selector(selector).matches(labels):
             raise errors.StatusError(

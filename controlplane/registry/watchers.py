@@ -104,6 +104,10 @@ class Watcher:
                 self._waiter = None
             if not self._queue:
                 raise WatchEnded
+        return self.waiting()
+
+    def waiting(self) -> list[Seen]:
+        """The events that wait already, maybe none."""
         batch = list(self._queue)
         self._queue.clear()
         return batch

@@ -44,8 +44,7 @@ def check_name(call: Call, obj: Any) -> None:
         )
     if meta.name != call.name:
         raise errors.bad_request(
-            f"the name of the object ({meta.name}) does not match the name on the URL "
-            f"({call.name})"
+            f"the name of the object ({meta.name}) does not match the name on the URL ({call.name})"
         )
     lifecycle.set_namespace(meta, call.info, call.namespace)
 
@@ -220,4 +219,6 @@ def grace_period_s(pod: Any, options: DeleteOptions) -> int:
     if pod.metadata.deletionGracePeriodSeconds is not None:
         return int(pod.metadata.deletionGracePeriodSeconds)
     period_s = pod.spec.terminationGracePeriodSeconds
-    return POD_GRACE_DEFAULT_S if period_s is None else max(1, period_s) if period_s < 0 else period_s
+    return (
+        POD_GRACE_DEFAULT_S if period_s is None else max(1, period_s) if period_s < 0 else period_s
+    )

@@ -6,11 +6,12 @@
 
 from typing import Any
 
+from msgspec.structs import force_setattr
+
 from controlplane.registry.strategy.defaults import apply_defaults
 from controlplane.registry.strategy.prepare import before_create, before_delete, before_update
 from controlplane.registry.strategy.validation import validate, validate_update
 from kubeapi.resources import ResourceInfo
-from msgspec.structs import force_setattr
 
 __all__ = ["prepare_create", "prepare_delete", "prepare_update", "validate", "validate_update"]
 
@@ -30,5 +31,3 @@ def prepare_update(obj: Any, old: Any) -> None:
 def prepare_delete(obj: Any) -> None:
     """`obj` is about to be marked as being deleted."""
     before_delete(obj)
-
-

@@ -69,7 +69,9 @@ def _new_node(node: core_v1.Node) -> None:
 
 
 def _new_service(service: core_v1.Service) -> None:
-    force_setattr(service, "status", core_v1.ServiceStatus(loadBalancer=core_v1.LoadBalancerStatus()))
+    force_setattr(
+        service, "status", core_v1.ServiceStatus(loadBalancer=core_v1.LoadBalancerStatus())
+    )
 
 
 def _new_claim(claim: core_v1.PersistentVolumeClaim) -> None:

@@ -1,0 +1,213 @@
+"""The control plane's parts, put together, started in order and stopped in the other."""
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from base import pki, tls
+from base.clock import Clock, rfc3339
+from base.kubeconfig import ensure_kubeconfig
+from base.looplag import LoopLag
+from controlplane import bootstrap
+from controlplane.auth.rbac import Authorizer
+from controlplane.auth.user import AUTHENTICATED_GROUP, User, service_account_user
+from controlplane.compaction import compact_for_ever
+from controlplane.controllers.manager import Manager
+from controlplane.flags import Flags
+from controlplane.grpc import server as grpc_server
+from controlplane.grpc.tunnel import NodeTunnels
+from controlplane.registry.api import Api
+from controlplane.registry.local_client import LocalClient
+from controlplane.registry.operations import Operations
+from controlplane.registry.registry import Registry
+from controlplane.registry.service_addresses import ServiceAddresses
+from controlplane.registry.watchers import Change
+from controlplane.rest.about import About
+from controlplane.rest.server import RestServer
+from controlplane.scheduler.scheduler import Scheduler
+from controlplane.store import Store, StoreError
+from controlplane.store.embedded import open_embedded
+
+log = logging.getLogger("controlplane")
+
+RBAC_RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+RBAC_GROUP = "rbac.authorization.k8s.io"
+
+
+class StartError(Exception):
+    """Why the control plane cannot run, in one line for its operator."""
+
+
+class ControlPlane:
+    """One control plane. `start` returns once it is ready to serve."""
+
+    def __init__(self, flags: Flags, clock: Clock, rng: random.Random) -> None:
+        self._flags = flags
+        self._clock = clock
+        self._rng = rng
+        self._stops: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._metrics = CollectorRegistry()
+        self._ready = False
+        self.api: Api | None = None
+
+    async def start(self) -> None:
+        """Raises StartError; whatever had started by then is stopped again."""
+        try:
+            await self._start()
+        except StartError:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        started_s = self._clock.monotonic_s()
+        self._ensure_pki()
+        store = await self._open_store()
+        api = await self._open_api(store)
+        self.api = api
+        tunnels = NodeTunnels(self._clock, self._rng)
+        await self._listen(api, tunnels)
+        await self._run_controllers(api)
+        lag = LoopLag(self._clock, self._metrics)
+        lag.start()
+        self._tasks.append(asyncio.create_task(compact_for_ever(store, self._clock)))
+
+        async def stop_measuring() -> None:
+            lag.stop()
+
+        self._stops.append(stop_measuring)
+        self._ready = True
+        took_s = self._clock.monotonic_s() - started_s
+        log.info("ready after %.2f s on %s:%d", took_s, self._flags.advertise_address,
+                 self._flags.secure_port)  # fmt: skip
+
+    def _ensure_pki(self) -> None:
+        flags = self._flags
+        hosts = pki.api_hosts([socket.gethostname(), flags.advertise_address], flags.service_ip)
+        try:
+            made = pki.ensure_pki(flags.pki_dir, pki.server_and_admin(hosts), self._clock.now_s())
+            for name, why in made.items():
+                log.info("certificate %s made: %s", name, why)
+            server = f"https://{flags.advertise_address}:{flags.secure_port}"
+            ensure_kubeconfig(flags.data_dir / "admin.kubeconfig", server, flags.pki_dir)
+        except (OSError, ValueError) as error:
+            raise StartError(f"cannot set up certificates in {flags.pki_dir}: {error}") from error
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._metrics)
+
+    async def _open_store(self) -> Store:
+        path = self._flags.data_dir / "store"
+        try:
+            store = await open_embedded(path, self._clock, self._rng)
+        except (OSError, StoreError) as error:
+            raise StartError(f"cannot open the store in {path}: {error}") from error
+        self._stops.append(store.close)
+        return store
+
+    async def _open_api(self, store: Store) -> Api:
+        registry = Registry(store)
+        await registry.open()
+
+        async def close() -> None:
+            registry.close()
+
+        self._stops.append(close)
+        addresses = ServiceAddresses(
+            registry, self._rng, self._flags.service_cidr, self._flags.node_ports
+        )
+        addresses.start()
+        api = Api(registry, _authorizer(registry), addresses, self._clock, self._rng)
+        await bootstrap.ensure_objects(api)
+        await bootstrap.ensure_api_service(
+            api, self._flags.service_ip, self._flags.advertise_address, self._flags.secure_port
+        )
+        return api
+
+    async def _listen(self, api: Api, tunnels: NodeTunnels) -> None:
+        flags = self._flags
+        pair = [flags.pki_dir / name for name in ("apiserver.crt", "apiserver.key", "ca.crt")]
+        about = About(
+            f"{flags.advertise_address}:{flags.secure_port}",
+            {"ping": lambda: "", "store": self._check_store, "start": self._check_started},
+            self._metrics,
+            rfc3339(self._clock.now_s()),
+        )
+        rest = RestServer(api, tunnels, about)
+        context = tls.server_context(*pair, require=False)
+        try:
+            await rest.start(flags.bind_address, flags.secure_port, context)
+            self._stops.append(rest.stop)
+            door = await grpc_server.start(
+                f"{flags.bind_address}:{flags.grpc_port}", *pair, Operations(api), tunnels
+            )
+        except OSError as error:
+            raise StartError(f"cannot listen: {error}") from error
+        self._stops.append(door.stop)
+
+    def _check_store(self) -> str:
+        store = self.api.registry.store if self.api else None
+        return "" if store is not None and store.leader_term else "the store has no leader"
+
+    def _check_started(self) -> str:
+        return "" if self._ready else "still starting"
+
+    async def _run_controllers(self, api: Api) -> None:
+        def client_for(user_name: str) -> LocalClient:
+            return LocalClient(api, _system_user(user_name))
+
+        ca_pem = (self._flags.pki_dir / "ca.crt").read_text()
+        manager = Manager(
+            client_for, self._clock, self._rng,
+            cluster_cidr=self._flags.cluster_cidr, root_ca_pem=ca_pem,
+        )  # fmt: skip
+        scheduler = Scheduler(client_for("system:kube-scheduler"), self._clock, self._rng)
+        for part in (manager, scheduler):
+            await part.start()
+            self._stops.append(part.stop)
+
+    async def failed(self) -> str:
+        """Waits until the store can go on no longer; returns why."""
+        assert self.api is not None
+        failure: Any = getattr(self.api.registry.store, "failed", None)
+        if failure is None:
+            await asyncio.get_running_loop().create_future()
+        return str(await failure())
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        while self._stops:
+            await self._stops.pop()()
+
+
+def _authorizer(registry: Registry) -> Authorizer:
+    """RBAC over the caches of its four kinds, kept current by their changes."""
+    authorizer = Authorizer()
+
+    def on_change(change: Change) -> None:
+        if change.deleted:
+            authorizer.delete_object(change.stored.obj)
+        else:
+            authorizer.set_object(change.stored.obj)
+
+    for resource in RBAC_RESOURCES:
+        cache = registry.cache_named(RBAC_GROUP, resource)
+        for stored in cache.values():
+            authorizer.set_object(stored.obj)
+        cache.on_change(on_change)
+    return authorizer
+
+
+def _system_user(name: str) -> User:
+    prefix = "system:serviceaccount:"
+    if name.startswith(prefix):
+        namespace, _, account = name.removeprefix(prefix).partition(":")
+        return service_account_user(namespace, account)
+    return User(name, (AUTHENTICATED_GROUP,))

@@ -1,0 +1,231 @@
+"""Resource URLs: from a request to a call of the API and back."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from controlplane.auth.user import User
+from controlplane.registry import bodies, kinds
+from controlplane.registry.api import Api, Page
+from controlplane.registry.operations import SUCCESS, delete_options
+from controlplane.registry.options import Call, DeleteOptions
+from controlplane.registry.stored import Stored
+from controlplane.rest import forms
+from controlplane.rest.answers import encode, quoted_warnings, respond
+from controlplane.rest.negotiation import Form, form_of
+from controlplane.rest.podstreams import NodeTunnels, serve_exec, serve_log
+from controlplane.rest.queries import Query
+from controlplane.rest.router import Target, verb_of
+from controlplane.rest.watch_stream import WatchStream
+from kubeapi import errors, yaml
+
+BODY_LIMIT_BYTES: Final = 3 * 1024 * 1024
+_YAML_TYPES: Final = frozenset({"application/yaml"})
+_JSON_TYPES: Final = frozenset({"", "application/json"})
+
+
+class ResourceHandler:
+    """Serves every resource; one method per API verb."""
+
+    def __init__(self, api: Api, tunnels: NodeTunnels) -> None:
+        self._api = api
+        self._tunnels = tunnels
+        self._verbs: dict[str, Callable[[web.BaseRequest, Call, Query], Awaitable[Any]]] = {
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+
+    async def handle(
+        self, request: web.BaseRequest, user: User, target: Target, query: Query, watch: bool
+    ) -> web.StreamResponse:
+        info = target.info
+        if info is None:
+            raise page_not_found()
+        if info.namespaced and not target.namespace and target.name:
+            raise page_not_found()
+        verb = verb_of(request.method, target, watch)
+        call = Call(user, verb, info, target.namespace, target.name, target.subresource)
+        call.dry_run = query.dry_run()
+        if target.subresource in _STREAMED and info.resource == "pods":
+            return await self._stream(request, call)
+        self._refuse_unserved(request, call, target)
+        call.field_validation = query.field_validation(verb)
+        response: web.StreamResponse = await self._verbs[verb](request, call, query)
+        return response
+
+    def _refuse_unserved(self, request: web.BaseRequest, call: Call, target: Target) -> None:
+        """404 for a subresource that is not there, 405 for a verb that it does not have."""
+        info = call.info
+        verbs = info.subresources.get(call.subresource) if call.subresource else info.verbs
+        if verbs is None or target.rest:
+            raise page_not_found()
+        if call.verb not in verbs:
+            raise method_not_allowed()
+        if info.namespaced and not call.namespace and call.verb == "create":
+            raise method_not_allowed()
+
+    async def _get(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""))
+        stored = await self._api.get(call)
+        return await self._answer(request, call, query, stored, form)
+
+    async def _list(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""))
+        page = await self._api.list(call, query.list_options())
+        body = forms.many(call.info, page, form, query.include_object(), self._now_s())
+        return await respond(request, body, form=form)
+
+    async def _watch(
+        self, request: web.BaseRequest, call: Call, query: Query
+    ) -> web.StreamResponse:
+        form = form_of(request.headers.get("Accept", ""))
+        options = query.list_options()
+        initial = self._api.registry.revision if options.send_initial_events else None
+        watcher = self._api.watch(call, options)
+        stream = WatchStream(
+            call.info, form, query.include_object(), self._api.clock, self._api.rng,
+            timeout_s=options.timeout_s, bookmarks=options.allow_bookmarks,
+        )  # fmt: skip
+        return await stream.serve(
+            request, watcher, lambda: self._api.registry.revision, initial_end=initial
+        )
+
+    async def _create(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""))
+        self._api.authorize(call)
+        obj = bodies.decode_object(call, await read_body(request))
+        stored = await self._api.create(call, obj)
+        if stored is None:
+            return await respond(request, SUCCESS, status=201)
+        return await self._answer(request, call, query, stored, form, status=201)
+
+    async def _update(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""))
+        self._api.authorize(call)
+        data = await read_body(request)
+        stored = await self._api.update(call, lambda: bodies.decode_object(call, data))
+        return await self._answer(request, call, query, stored, form)
+
+    async def _patch(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""))
+        self._api.authorize(call)
+        data = await read_raw(request)
+        change = bodies.patcher(call, data, request.content_type)
+        stored = await self._api.patch(call, change)
+        return await self._answer(request, call, query, stored, form)
+
+    async def _delete(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""))
+        self._api.authorize(call)
+        options = await self._delete_options(request, query)
+        stored, gone = await self._api.delete(call, options)
+        if gone and not answers_with_object(call):
+            return await respond(request, encode(_deleted(call, stored)), form=form)
+        return await self._answer(request, call, query, stored, form)
+
+    async def _delete_collection(
+        self, request: web.BaseRequest, call: Call, query: Query
+    ) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""))
+        self._api.authorize(call)
+        options = await self._delete_options(request, query)
+        deleted = await self._api.delete_collection(call, query.list_options(), options)
+        page = Page(deleted, self._api.registry.revision)
+        body = forms.many(call.info, page, form, query.include_object(), self._now_s())
+        return await respond(request, body, form=form)
+
+    async def _delete_options(self, request: web.BaseRequest, query: Query) -> DeleteOptions:
+        data = await read_body(request) if request.can_read_body else b""
+        return delete_options(data) if data else query.delete_options()
+
+    async def _stream(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        """Logs and exec: authorized here, carried by the node's tunnel."""
+        # The verb by which Kubernetes authorizes is that of the method, for a WebSocket as well.
+        self._api.authorize(call)
+        pod = self._api.cached(Call(call.user, "get", call.info, call.namespace, call.name))[1]
+        serve = _STREAMED[call.subresource]
+        return await serve(request, pod.obj, self._tunnels)
+
+    async def _answer(
+        self,
+        request: web.BaseRequest,
+        call: Call,
+        query: Query,
+        stored: Stored,
+        form: Form,
+        status: int = 200,
+    ) -> web.Response:
+        body = forms.one(call.info, stored, form, query.include_object(), self._now_s())
+        headers = quoted_warnings(call.warnings)
+        return await respond(request, body, status=status, form=form, headers=headers)
+
+    def _now_s(self) -> float:
+        return self._api.clock.now_s()
+
+
+_STREAMED: Final[dict[str, Callable[..., Awaitable[web.StreamResponse]]]] = {
+    "log": serve_log,
+    "exec": serve_exec,
+}
+
+
+def answers_with_object(call: Call) -> bool:
+    return kinds.group_resource(call.info.storage) in kinds.RETURNS_DELETED
+
+
+def _deleted(call: Call, stored: Stored) -> dict[str, Any]:
+    details = {"name": call.name, "group": call.info.group, "kind": call.info.resource}
+    details["uid"] = stored.obj.metadata.uid
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
+
+
+def page_not_found() -> errors.StatusError:
+    return errors.StatusError(404, "NotFound", "the server could not find the requested resource")
+
+
+def method_not_allowed() -> errors.StatusError:
+    return errors.StatusError(
+        405, "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+    )  # fmt: skip
+
+
+async def read_raw(request: web.BaseRequest) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise errors.StatusError(
+            413, "RequestEntityTooLarge",
+            f"Request entity too large: limit is {BODY_LIMIT_BYTES}",
+        ) from None  # fmt: skip
+
+
+async def read_body(request: web.BaseRequest) -> bytes:
+    """The body as JSON; YAML is turned into it, anything else is 415."""
+    media = request.content_type if "Content-Type" in request.headers else ""
+    if media in _JSON_TYPES:
+        return await read_raw(request)
+    if media in _YAML_TYPES:
+        return msgspec.json.encode(yaml.load(await read_raw(request)))
+    hint = ""
+    if media == "application/vnd.kubernetes.protobuf":
+        hint = " (protobuf is not served: set the client's content type to application/json)"
+    raise errors.StatusError(
+        415, "UnsupportedMediaType",
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"application/json, application/yaml{hint}",
+    )  # fmt: skip
