@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from controlplane.registry.strategy.defaults.fill import put
-from kubeapi.types import core_v1
+from controlplane.registry.strategy.defaults.fill import default_zero, put
+from kubeapi.types import core_v1, storage_v1
 
 
 def _claim(spec: core_v1.PersistentVolumeClaimSpec) -> None:
@@ -21,4 +21,11 @@ def _claim(spec: core_v1.PersistentVolumeClaimSpec) -> None:
         put(spec, "dataSource", back)
 
 
-RULES: Final[dict[Any, Any]] = {core_v1.PersistentVolumeClaimSpec: _claim}
+def _driver(spec: storage_v1.CSIDriverSpec) -> None:
+    default_zero(spec, "volumeLifecycleModes", ["Persistent"])
+
+
+RULES: Final[dict[Any, Any]] = {
+    core_v1.PersistentVolumeClaimSpec: _claim,
+    storage_v1.CSIDriverSpec: _driver,
+}

@@ -197,7 +197,6 @@ IF_ZERO: Final[Values] = {
     flowcontrol_v1.QueuingConfiguration: {"handSize": 8, "queueLengthLimit": 50, "queues": 64},
     rbac_v1.RoleRef: {"apiGroup": RBAC_GROUP},
     resource_v1.DeviceToleration: {"operator": "Equal"},
-    storage_v1.CSIDriverSpec: {"volumeLifecycleModes": ("Persistent",)},
 }
 
 _SELECTORS: Final = {

@@ -52,7 +52,8 @@ class _Plan:
 
 def apply_defaults(obj: Any) -> None:
     """Fill what is absent in `obj`, in place."""
-    plan = _plan(type(obj))
+    kind: Kind = obj.__class__
+    plan = _plan(kind)
     for field, value in plan.if_absent:
         if getattr(obj, field) is None:
             put(obj, field, value)
