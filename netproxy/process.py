@@ -1,0 +1,44 @@
+"""The only module of this room that starts processes: one program, its input, a deadline."""
+
+import asyncio
+import os
+import shutil
+
+PROCESS_TIMEOUT_S = 30.0
+
+
+class ProcessFailure(Exception):
+    """The program is not there, failed, or did not end in time."""
+
+
+async def run(name: str, *arguments: str, text: str = "") -> str:
+    """Run `name` with `text` as its input; returns its output. Raises ProcessFailure."""
+    process = await asyncio.create_subprocess_exec(
+        find(name),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(PROCESS_TIMEOUT_S):
+            out, err = await process.communicate(text.encode())
+    except BaseException as error:
+        process.kill()
+        await process.wait()
+        if isinstance(error, TimeoutError):
+            raise ProcessFailure(f"{name} did not end within {PROCESS_TIMEOUT_S:.0f} s") from None
+        raise
+    if process.returncode != 0:
+        reason = err.decode(errors="replace").strip() or f"exit status {process.returncode}"
+        raise ProcessFailure(f"{name}: {reason}")
+    return out.decode(errors="replace")
+
+
+def find(name: str) -> str:
+    """The program's path; also where only root's PATH looks. Raises ProcessFailure."""
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin:/usr/local/sbin"
+    program = shutil.which(name, path=path)
+    if program is None:
+        raise ProcessFailure(f"{name} is not on this machine: install the package iptables")
+    return program
