@@ -1,4 +1,4 @@
-"""The control plane's flags: kube-apiserver's and kube-controller-manager's names where one fits."""
+"""The control plane's flags, by the names of kube-apiserver and kube-controller-manager."""
 
 import argparse
 import ipaddress

@@ -127,7 +127,7 @@ def default_tolerations(api: Api, call: Call, obj: Any, old: Any) -> None:
                     operator="Exists",
                     effect="NoExecute",
                     tolerationSeconds=NOT_READY_SECONDS,
-                )  # fmt: skip
+                )
             )
     force_setattr(obj.spec, "tolerations", tolerations)
 

@@ -134,14 +134,14 @@ class Api:
         match: Match | None = None
         if options.label_selector:
             labels = selectors.parse_labels(options.label_selector)
-            match = lambda stored: labels.matches(stored.obj.metadata.labels or {})  # noqa: E731
+            match = lambda stored: labels.matches(stored.obj.metadata.labels)  # noqa: E731
         if options.field_selector:
             getters = kinds.selectable_fields(info)
             for term in selectors.parse_fields(options.field_selector):
                 getter = getters.get(term.field)
                 if getter is None:
                     raise errors.bad_request(kinds.unknown_field_message(term.field, info))
-                match = _and(match, _field_term(getter, term.value, term.equal))
+                match = _and(match, _field_matches(getter, term))
         return match
 
     def _check_known_revision(self, text: str) -> int:
@@ -195,11 +195,11 @@ class Api:
         obj = make()
         writes.check_name(call, obj)
         cache = self.registry.cache_of(call.info)
-        if not call.subresource and cache.get(writes.object_key(call)) is None:
-            if kinds.group_resource(call.info.storage) in kinds.CREATES_ON_UPDATE:
-                msgspec.structs.force_setattr(obj.metadata, "resourceVersion", None)
-                self.authorize(Call(call.user, "create", call.info, call.namespace, call.name))
-                return await self._create(call, obj)
+        missing = not call.subresource and cache.get(writes.object_key(call)) is None
+        if missing and kinds.group_resource(call.info.storage) in kinds.CREATES_ON_UPDATE:
+            msgspec.structs.force_setattr(obj.metadata, "resourceVersion", None)
+            self.authorize(Call(call.user, "create", call.info, call.namespace, call.name))
+            return await self._create(call, obj)
         pinned = (obj.metadata.resourceVersion or "0") != "0"
         return await self._replace(call, lambda _: make(), pinned)
 
@@ -272,8 +272,8 @@ def _named(name: str) -> Match:
     return lambda stored: stored.key.rpartition("/")[2] == name
 
 
-def _field_term(getter: Callable[[Stored], str], value: str, equal: bool) -> Match:
-    return lambda stored: (getter(stored) == value) == equal
+def _field_matches(getter: Callable[[Stored], str], term: selectors.FieldTerm) -> Match:
+    return lambda stored: term.matches(getter(stored))
 
 
 def _page(matching: list[Stored], limit: int, revision: int) -> Page:

@@ -10,7 +10,7 @@ import msgspec
 
 from controlplane.registry.options import Call
 from controlplane.registry.stored import Stored
-from kubeapi import codec, convert, errors
+from kubeapi import codec, convert, errors, strict
 from kubeapi.client import PatchType
 from kubeapi.patch import json_patch, merge_patch, strategic_merge_patch
 from kubeapi.resources import SUBRESOURCE_KINDS, ResourceInfo, kind_class
@@ -79,7 +79,7 @@ def _check_strictly(call: Call, data: bytes, cls: type[Any], what: str, kind: st
     """Unknown and duplicate fields: refused, warned of or ignored, as the client asks."""
     if call.field_validation == "Ignore":
         return
-    problems = codec.strict_problems(data, cls)
+    problems = strict.problems(data, cls)
     if not problems:
         return
     if call.field_validation == "Strict":

@@ -151,7 +151,9 @@ _SELECTABLE: Final[dict[GroupResource, dict[str, _Get]]] = {
         "spec.clusterIP": _of("spec", "clusterIP"),
         "spec.type": _of("spec", "type"),
     },
-    ("", "replicationcontrollers"): {"status.replicas": lambda o: str(_of("status", "replicas")(o) or 0)},
+    ("", "replicationcontrollers"): {
+        "status.replicas": lambda o: str(_of("status", "replicas")(o) or 0),
+    },
     ("batch", "jobs"): {"status.successful": lambda o: str(_of("status", "succeeded")(o) or 0)},
     ("certificates.k8s.io", "certificatesigningrequests"): {
         "spec.signerName": _of("spec", "signerName"),

@@ -54,7 +54,7 @@ async def patch(api: Api, call: Call, change: _Change) -> Stored:
     if entry.write is None or entry.get is None:
         raise unsupported(call)
     for _ in range(8):
-        cache, stored = api.cached(call)
+        stored = api.cached(call)[1]
         wanted = change(entry.get(stored))
         given = (lifecycle.metadata_of(wanted).resourceVersion or "0").strip()
         if given not in ("0", str(stored.revision)):
@@ -84,7 +84,8 @@ def _scale_of(stored: Stored) -> Stored:
     meta = obj.metadata
     status = obj.status
     selector = obj.spec.selector
-    text = selectors.format_selector(selector) if selector is not None else ""
+    matcher = selectors.of_set if isinstance(selector, dict) else selectors.of_selector
+    text = str(matcher(selector)) if selector is not None else ""
     scale = autoscaling_v1.Scale(
         metadata=meta_v1.ObjectMeta(
             name=meta.name, namespace=meta.namespace, uid=meta.uid,
@@ -206,11 +207,11 @@ async def _approve(api: Api, call: Call, stored: Stored, request: Any) -> Stored
 async def _evict(api: Api, call: Call, eviction: Any) -> None:
     """Delete a pod unless a PodDisruptionBudget covers it: budgets are not counted yet, so a pod
     under one is not evicted rather than evicted against it."""
-    cache, stored = api.cached(call)
+    stored = api.cached(call)[1]
     labels = stored.obj.metadata.labels or {}
     for budget in api.registry.cache_named("policy", "poddisruptionbudgets").values(call.namespace):
         selector = budget.obj.spec.selector if budget.obj.spec else None
-        if selector is not None and selectors.label_selector(selector).matches(labels):
+        if selector is not None and selectors.of_selector(selector).matches(labels):
             raise errors.StatusError(
                 429, "TooManyRequests",
                 "Cannot evict pod as it would violate the pod's disruption budget.",

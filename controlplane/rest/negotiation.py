@@ -33,10 +33,10 @@ def form_of(accept: str) -> Form:
     for offer in _by_weight(accept):
         media, _, parameters = offer.partition(";")
         media = media.strip().lower()
-        options = dict(
-            (key.strip(), value.strip())
+        options = {
+            key.strip(): value.strip()
             for key, _, value in (p.partition("=") for p in parameters.split(";"))
-        )
+        }
         transform = options.get("as", "")
         if transform and not _served(transform, options):
             continue
