@@ -46,9 +46,6 @@ DISABLED = (
 
 Toml = Mapping[str, "Toml | str | int | bool | Sequence[str]"]
 
-# The cgroupfs driver: pods lie under the agent's own cgroup parent, with or without systemd.
-RUNC: Toml = {"runtime_type": "io.containerd.runc.v2", "options": {"SystemdCgroup": False}}
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -57,6 +54,7 @@ class Facts:
     root: str
     state: str
     socket: str
+    runc_root: str
     cni_bin_dir: str
     cni_conf_dir: str
     registry_dir: str
@@ -86,6 +84,13 @@ def containerd_config(version: tuple[int, int], facts: Facts) -> str:
     return _toml(config)
 
 
+def _runc(facts: Facts) -> Toml:
+    """The cgroupfs driver: pods lie under the agent's own cgroup parent, with or without systemd.
+    Root: runc's state, which is in /run/containerd unless told."""
+    options: Toml = {"SystemdCgroup": False, "Root": facts.runc_root}
+    return {"runtime_type": "io.containerd.runc.v2", "options": options}
+
+
 def _plugins_1(facts: Facts) -> Toml:
     cri: Toml = {
         "sandbox_image": facts.sandbox_image,
@@ -97,7 +102,7 @@ def _plugins_1(facts: Facts) -> Toml:
         "containerd": {
             "snapshotter": facts.snapshotter,
             "default_runtime_name": "runc",
-            "runtimes": {"runc": RUNC},
+            "runtimes": {"runc": _runc(facts)},
         },
         "cni": {"bin_dir": facts.cni_bin_dir, "conf_dir": facts.cni_conf_dir},
         "registry": {"config_path": facts.registry_dir},
@@ -120,7 +125,7 @@ def _plugins_2(version: tuple[int, int], facts: Facts) -> Toml:
             "max_container_log_line_size": LOG_LINE_BYTES,
             "netns_mounts_under_state_dir": True,
             "restrict_oom_score_adj": facts.restrict_oom_score_adj,
-            "containerd": {"default_runtime_name": "runc", "runtimes": {"runc": RUNC}},
+            "containerd": {"default_runtime_name": "runc", "runtimes": {"runc": _runc(facts)}},
             "cni": {**bins, "conf_dir": facts.cni_conf_dir},
         },
         "io.containerd.grpc.v1.cri": {
@@ -163,6 +168,7 @@ def machine_config(layout: Layout, sandbox_image: str) -> str:
         root=str(layout.containerd_root),
         state=str(layout.containerd_state),
         socket=str(layout.containerd_socket),
+        runc_root=str(layout.runc_root),
         cni_bin_dir=str(layout.cni_bin),
         cni_conf_dir=str(layout.cni_conf),
         registry_dir=str(layout.registries),

@@ -78,6 +78,10 @@ class Layout:
         return self.containerd_state / "containerd.sock"
 
     @property
+    def runc_root(self) -> Path:
+        return self.run_dir / "runc"
+
+    @property
     def supervisor_pid(self) -> Path:
         return self.run_dir / "supervisor.pid"
 

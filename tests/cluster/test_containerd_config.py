@@ -18,6 +18,7 @@ FACTS = containerd.Facts(
     root="/var/lib/pinnace/containerd",
     state="/run/pinnace/containerd",
     socket="/run/pinnace/containerd/containerd.sock",
+    runc_root="/run/pinnace/runc",
     cni_bin_dir="/var/lib/pinnace/cni/bin",
     cni_conf_dir="/var/lib/pinnace/cni/conf.d",
     registry_dir="/var/lib/pinnace/certs.d",
