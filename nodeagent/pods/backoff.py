@@ -31,6 +31,11 @@ class FailureBackoff:
         entry = self._fresh(key, since_s)
         return max(0.0, since_s + entry.delay_s - now_s) if entry else 0.0
 
+    def wait_s(self, key: str, now_s: float) -> float:
+        """The same, where the wait counts from the last failure itself."""
+        entry = self._fresh(key, now_s)
+        return max(0.0, entry.updated_at_s + entry.delay_s - now_s) if entry else 0.0
+
     def delay_s(self, key: str) -> float:
         entry = self._entries.get(key)
         return entry.delay_s if entry else 0.0

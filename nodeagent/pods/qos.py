@@ -5,7 +5,7 @@ Source: the kubelet's `qos` and `cm` packages and the CRI's LinuxContainerResour
 
 from dataclasses import dataclass
 
-from kubeapi.quantity import milli_value, value
+from kubeapi.quantity import millis, units
 from kubeapi.types import core_v1
 from nodeagent.pods.spec import Container
 
@@ -29,7 +29,7 @@ class Limits:
 
 def _positive(amounts: dict[str, str] | None) -> dict[str, str]:
     counted = {k: v for k, v in (amounts or {}).items() if k in ("cpu", "memory")}
-    return {k: v for k, v in counted.items() if milli_value(v) > 0}
+    return {k: v for k, v in counted.items() if millis(v) > 0}
 
 
 def _resources(of: Container) -> core_v1.ResourceRequirements:
@@ -48,8 +48,7 @@ def qos_class(spec: core_v1.PodSpec) -> str:
         limits = _positive(resources.limits)
         requests = _positive(resources.requests) or limits
         same = all(
-            key in requests and milli_value(requests[key]) == milli_value(limits[key])
-            for key in limits
+            key in requests and millis(requests[key]) == millis(limits[key]) for key in limits
         )
         if set(limits) != {"cpu", "memory"} or not same:
             return "Burstable"
@@ -69,7 +68,7 @@ def _amount(amounts: dict[str, str] | None, key: str) -> int:
     text = (amounts or {}).get(key)
     if text is None:
         return 0
-    return milli_value(text) if key == "cpu" else value(text)
+    return millis(text) if key == "cpu" else units(text)
 
 
 def container_limits(container: Container) -> Limits:
