@@ -9,17 +9,26 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kubeapi.errors import bad_request
+from kubeapi import gojson, reading, strict, yaml
+from kubeapi.canonical import canonical
+from kubeapi.errors import StatusError, bad_request
+from kubeapi.resources import kind_class, split_api_version
 
 T = TypeVar("T")
+Kind = type[Any]
 
 _encoder = msgspec.json.Encoder()
+_SUMMARY_BYTES = 30
+# Versions that are taken though they are not served: clients of old evict with this one.
+_ALSO_TAKEN = {("policy", "v1beta1", "Eviction"): ("policy", "v1", "Eviction")}
+# The file of upstream that registers the kinds: part of a message that clients show.
+_SCHEME = 'scheme "pkg/api/legacyscheme/scheme.go:30"'
 
 
-class _Decoders(dict[type[Any], msgspec.json.Decoder[Any]]):
+class _Decoders(dict[Kind, msgspec.json.Decoder[Any]]):
     """A decoder per class, made when first asked for: making one resolves all its types."""
 
-    def __missing__(self, kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    def __missing__(self, kind: Kind) -> msgspec.json.Decoder[Any]:
         made = self[kind] = msgspec.json.Decoder(kind)
         return made
 
@@ -27,19 +36,59 @@ class _Decoders(dict[type[Any], msgspec.json.Decoder[Any]]):
 _decoders = _Decoders()
 
 
+class _TypeMeta(msgspec.Struct):
+    """What a body says it is."""
+
+    apiVersion: str | None = None
+    kind: str | None = None
+
+
+_type_meta = msgspec.json.Decoder(_TypeMeta)
+
+
 def decode(data: bytes, kind: type[T]) -> T:
-    """The object in a body; StatusError 400 when it is none of this kind."""
+    """The object in a body, with its apiVersion and kind; StatusError 400 when it is none."""
     try:
-        found: T = _decoders[kind].decode(data)
-    except msgspec.DecodeError as error:
-        raise bad_request(str(error)) from None
-    return found
+        obj: T = decode_plain(data, kind)
+    except ValueError as error:
+        raise _refusal(data, kind, str(error)) from None
+    gvk = getattr(kind, "GVK", None)
+    if gvk is None:
+        return obj
+    if obj.kind != gvk[2] or obj.apiVersion != _api_version(gvk):  # type: ignore[attr-defined]
+        _check_kind(data, kind, obj)
+        return typed(obj)
+    return obj
+
+
+def decode_plain(data: bytes, kind: type[T]) -> T:
+    """The object in a body, whatever it says it is; ValueError with the message of Go's decoder.
+
+    For what is no request body of its own: the outcome of a patch, options.
+    """
+    try:
+        obj: T = canonical(_decoders[kind].decode(data))
+        return obj
+    except ValueError:
+        problem = gojson.syntax_problem(data)
+        if problem is not None:
+            raise ValueError(problem) from None
+    read: T = canonical(_decoders[kind].decode(_encoder.encode(reading.read(data, kind))))
+    return read
+
+
+def json_of_yaml(data: bytes, kind: Kind) -> tuple[bytes, list[str]]:
+    """A YAML body as JSON, and what strict decoding says of keys that are set twice."""
+    try:
+        return yaml.to_json(data)
+    except yaml.YamlError as error:
+        raise _unrecognized(data, kind, str(error)) from None
 
 
 def decode_stored(data: bytes, kind: type[T]) -> T:
     """The object in bytes that `encode` made."""
-    found: T = _decoders[kind].decode(data)
-    return found
+    obj: T = _decoders[kind].decode(data)
+    return obj
 
 
 def encode(obj: Any) -> bytes:
@@ -47,14 +96,18 @@ def encode(obj: Any) -> bytes:
     return _encoder.encode(typed(obj))
 
 
-def typed(obj: Any) -> Any:
+def typed(obj: T) -> T:
     """`obj` with its apiVersion and kind filled, where it is a top-level kind."""
     gvk = getattr(obj, "GVK", None)
-    if gvk is None or (obj.kind and obj.apiVersion):
+    if gvk is None or (obj.kind and obj.apiVersion):  # type: ignore[attr-defined]
         return obj
-    group, version, kind = gvk
-    api_version = f"{group}/{version}" if group else version
-    return msgspec.structs.replace(obj, kind=kind, apiVersion=api_version)
+    filled: Any = obj
+    return msgspec.structs.replace(filled, kind=gvk[2], apiVersion=_api_version(gvk))  # type: ignore[no-any-return]
+
+
+def _api_version(gvk: tuple[str, str, str]) -> str:
+    group, version, _ = gvk
+    return f"{group}/{version}" if group else version
 
 
 def to_dict(obj: Any) -> Any:
@@ -65,3 +118,106 @@ def to_dict(obj: Any) -> Any:
 def from_dict(value: dict[str, Any], kind: type[T]) -> T:
     """The object in JSON values; StatusError as `decode`."""
     return decode(_encoder.encode(value), kind)
+
+
+def strict_problems(data: bytes, kind: Kind) -> list[str]:
+    """Unknown and duplicate fields of a body that `decode` took, as warnings word them."""
+    return strict.problems(data, kind)
+
+
+def refuse_strictly(problems: list[str], kind: Kind) -> None:
+    """StatusError 400 that lists `problems`, when there are any (`fieldValidation=Strict`)."""
+    if problems:
+        _, version, name = kind.GVK
+        text = f"strict decoding error: {', '.join(problems)}"
+        raise bad_request(_can_not_be(name, version, name, text))
+
+
+def _can_not_be(found: str, version: str, wanted: str, why: str) -> str:
+    return f'{found} in version "{version}" cannot be handled as a {wanted}: {why}'
+
+
+def _unrecognized(data: bytes, kind: Kind, problem: str) -> StatusError:
+    wanted, summary = kind.__name__, _summary(data)
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {wanted}): {problem} ({summary})"
+    )
+
+
+def _refusal(data: bytes, kind: Kind, problem: str) -> StatusError:
+    """The 400 for a body that no object could be made of."""
+    said, unreadable = _said(data)
+    wanted = kind.__name__
+    gvk = getattr(kind, "GVK", None)
+    if gvk is None:
+        return bad_request(problem)
+    if unreadable:
+        return _unrecognized(
+            data, kind, f"couldn't get version/kind; json parse error: {unreadable}"
+        )
+    if (said.kind or wanted) != wanted or (said.apiVersion or _api_version(gvk)) != _api_version(
+        gvk
+    ):
+        try:
+            _check_kind(data, kind, said)
+        except StatusError as error:
+            return error
+    return bad_request(_can_not_be(wanted, gvk[1], wanted, problem))
+
+
+def _said(data: bytes) -> tuple[_TypeMeta, str]:
+    """What the body says it is; or why that can not be read."""
+    problem = gojson.syntax_problem(data)
+    if problem is not None:
+        return _TypeMeta(), problem
+    try:
+        return _type_meta.decode(data), ""
+    except msgspec.ValidationError:
+        return _TypeMeta(), _unreadable_type(msgspec.json.decode(data))
+
+
+def _unreadable_type(value: Any) -> str:
+    if not isinstance(value, dict):
+        go_type = (
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+            'Kind string "json:\\"kind,omitempty\\"" }'
+        )
+        return f"json: cannot unmarshal {reading.described(value)} into Go value of type {go_type}"
+    name = next(n for n in value if n in ("kind", "apiVersion") and not isinstance(value[n], str))
+    shown = reading.described(value[name])
+    return f"json: cannot unmarshal {shown} into Go struct field .{name} of type string"
+
+
+def _summary(data: bytes) -> str:
+    """apiserver `rest/create.go` summarizeData."""
+    if not data:
+        return "<empty>"
+    head = data[:_SUMMARY_BYTES]
+    shown = head.decode("utf-8", "replace") if data[:1] == b"{" else head.hex()
+    return shown + " ..." if len(data) > _SUMMARY_BYTES else shown
+
+
+def _check_kind(data: bytes, kind: Kind, said: Any) -> None:
+    """Refuse a body of another kind or version; what is left out is what the URL says."""
+    group, version, name = kind.GVK
+    found_version = said.apiVersion or _api_version(kind.GVK)
+    found = (*split_api_version(found_version), said.kind or name)
+    if _ALSO_TAKEN.get(found, found) == (group, version, name):
+        return
+    try:
+        other = kind_class(*found)
+    except KeyError:
+        why = f'no kind "{found[2]}" is registered for version "{found_version}" in {_SCHEME}'
+        raise bad_request(_can_not_be(found[2], found[1], name, why)) from None
+    try:
+        decode_plain(data, other)
+    except ValueError as error:
+        raise bad_request(_can_not_be(found[2], found[1], name, str(error))) from None
+    if (found[0], found[2]) == (group, name):
+        raise bad_request(
+            f"the API version in the data ({found_version}) does not match the expected API "
+            f"version ({_api_version(kind.GVK)})"
+        )
+    internal = (group or "core").partition(".")[0]
+    converting = f"converting ({found[1]}.{found[2]}) to ({internal}.{name}): unknown conversion"
+    raise bad_request(_can_not_be(found[2], found[1], name, converting))

@@ -108,14 +108,17 @@ class ResourceInfo:
 
 def kind_class(group: str, version: str, kind: str) -> Kind:
     """The class of a kind, also of one that is no resource (Scale, Status). KeyError if none."""
-    module = f"{_MODULE_NAMES.get(group, group.partition('.')[0])}_{version}"
-    try:
-        found = getattr(importlib.import_module(f"kubeapi.types.{module}"), kind)
-    except (ModuleNotFoundError, AttributeError):
-        raise KeyError((group, version, kind)) from None
-    if not isinstance(found, type) or getattr(found, "GVK", None) != (group, version, kind):
-        raise KeyError((group, version, kind))
-    return found
+    name = _MODULE_NAMES.get(group, group.partition(".")[0])
+    homes = (f"{name}_{version}", f"meta_{version}") if not group else (f"{name}_{version}",)
+    for home in homes:
+        try:
+            module = importlib.import_module(f"kubeapi.types.{home}")
+        except ModuleNotFoundError:
+            continue
+        found = getattr(module, kind, None)
+        if isinstance(found, type) and getattr(found, "GVK", None) == (group, version, kind):
+            return found
+    raise KeyError((group, version, kind))
 
 
 @dataclass(frozen=True)

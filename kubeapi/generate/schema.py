@@ -162,13 +162,14 @@ def _wrap(container: str, inner: FieldType) -> FieldType:
     return FieldType(inner.name, (container, *inner.wrapped))
 
 
-def _addition(properties: dict[str, Any], required: tuple[str, ...], kind: str) -> dict[str, Any]:
+def _addition(
+    properties: dict[str, Any], required: tuple[str, ...], kind: str, group: str = "meta.k8s.io"
+) -> dict[str, Any]:
+    gvk = {"group": group, "version": "v1", "kind": kind}
     return {
         "properties": properties,
         "required": list(required),
-        "x-kubernetes-group-version-kind": [{"group": "meta.k8s.io", "version": "v1", "kind": kind}]
-        if kind
-        else [],
+        "x-kubernetes-group-version-kind": [gvk] if kind else [],
     }
 
 
@@ -184,9 +185,15 @@ def _list_of(name: str) -> dict[str, Any]:
     return {"type": "array", "items": {"$ref": f"#/$defs/io.k8s.apimachinery.pkg.apis.{name}"}}
 
 
-# Answers that the published schema leaves out, because clients ask for them by Accept header.
-# Source: apimachinery `apis/meta/v1`, Table and PartialObjectMetadata.
+# What the published schema leaves out: answers that clients ask for by Accept header, and the list
+# of anything. Source: apimachinery `apis/meta/v1`, Table, PartialObjectMetadata and List.
 ADDITIONS: dict[str, Any] = {
+    "core.v1.List": _addition(
+        _KIND | {"metadata": _LIST_META, "items": {"type": "array", "items": _RAW}},
+        ("items",),
+        "List",
+        group="",
+    ),
     "meta.v1.PartialObjectMetadata": _addition(
         _KIND | {"metadata": _META}, (), "PartialObjectMetadata"
     ),

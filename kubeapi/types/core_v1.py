@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from kubeapi.scalars import Bytes, Int32, Int64, IntOrString, Message, MicroTime, Quantity, Time
+from kubeapi.scalars import Bytes, Int32, Int64, IntOrString, Json, Message, MicroTime, Quantity, Time
 from kubeapi.types import meta_v1
 
 
@@ -653,6 +653,14 @@ class LinuxContainerUser(Message, frozen=True, kw_only=True):
     gid: Int64 | None = None
     supplementalGroups: list[Int64] | None = None
     uid: Int64 | None = None
+
+
+class List(Message, frozen=True, kw_only=True):
+    GVK: ClassVar[tuple[str, str, str]] = ("", "v1", "List")
+    kind: str | None = None
+    apiVersion: str | None = None
+    metadata: meta_v1.ListMeta | None = None
+    items: list[Json] | None = None
 
 
 class LoadBalancerIngress(Message, frozen=True, kw_only=True):

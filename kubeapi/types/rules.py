@@ -195,6 +195,7 @@ REQUIRED: dict[str, str] = {
     "core_v1.LimitRangeList": "items",
     "core_v1.LimitRangeSpec": "limits",
     "core_v1.LinuxContainerUser": "gid uid",
+    "core_v1.List": "items",
     "core_v1.LocalVolumeSource": "path",
     "core_v1.ModifyVolumeStatus": "status",
     "core_v1.NFSVolumeSource": "path server",
