@@ -31,14 +31,13 @@ _TIMESTAMP = re.compile(
 
 @dataclass(frozen=True)
 class LogOptions:
-    """PodLogOptions without what names the log; None is no bound, `stream` "" is both."""
+    """PodLogOptions without what names the log; None is no bound."""
 
     follow: bool = False
     timestamps: bool = False
     tail_lines: int | None = None
     limit_bytes: int | None = None
     since_ns: int | None = None
-    stream: str = ""
 
 
 class LineFormatter:
@@ -46,7 +45,6 @@ class LineFormatter:
 
     def __init__(self, options: LogOptions) -> None:
         self._options = options
-        self._stream = options.stream.encode()
         self._remaining_bytes = options.limit_bytes
         self._at_line_start = True
         self._second: tuple[bytes, int] = (b"", 0)
@@ -71,9 +69,7 @@ class LineFormatter:
         if len(fields) != 4 or fields[1] not in (b"stdout", b"stderr"):
             logger.debug("skipped a line that is not of the CRI's format")
             return b""
-        timestamp, stream, tags, text = fields
-        if self._stream and stream != self._stream:
-            return b""
+        timestamp, _, tags, text = fields
         if self._options.since_ns is not None and self._is_before(timestamp):
             return b""
         if tags.partition(b":")[0] == b"P":

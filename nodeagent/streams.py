@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from base.clock import Clock, parse_rfc3339
-from kubeapi.errors import StatusError, bad_request, internal
+from kubeapi.errors import StatusError, internal
 from kubeapi.streams.channels import (
     SPDY_PROTOCOLS,
     SUCCESS,
@@ -33,7 +33,6 @@ logger = logging.getLogger("nodeagent.streams")
 _RUNTIME_TIMEOUT_S: Final = 10.0
 _STATUS_MAX_BYTES: Final = 64 * 1024
 _OPENED: Final = ChannelFrame(Channel.STDIN)
-_STREAMS: Final = {"": "", "All": "", "Stdout": "stdout", "Stderr": "stderr"}
 
 
 @dataclass(frozen=True)
@@ -151,9 +150,7 @@ class SessionServer:
 
 
 def log_options(request: LogsRequest, now_s: float) -> LogOptions:
-    """The request's options in the agent's own terms. Raises StatusError for a bad one."""
-    if request.stream not in _STREAMS:
-        raise bad_request(f"stream {request.stream!r} is none of All, Stdout, Stderr")
+    """The request's options in the agent's own terms."""
     since_ns = None
     if request.HasField("since_seconds"):
         since_ns = int((now_s - request.since_seconds) * 1e9)
@@ -165,7 +162,6 @@ def log_options(request: LogsRequest, now_s: float) -> LogOptions:
         tail_lines=request.tail_lines if request.HasField("tail_lines") else None,
         limit_bytes=request.limit_bytes if request.HasField("limit_bytes") else None,
         since_ns=since_ns,
-        stream=_STREAMS[request.stream],
     )
 
 

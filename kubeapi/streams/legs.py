@@ -40,6 +40,12 @@ class ClientLeg(ChannelLeg, Protocol):
         ...
 
 
+class OpeningLeg(ClientLeg, Protocol):
+    async def open(self, timeout_s: float) -> None:
+        """Wait until the session's channels are there. Raises LegClosed."""
+        ...
+
+
 class ByteStream(Protocol):
     """A connection's bytes, as SPDY needs them."""
 
