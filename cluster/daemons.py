@@ -36,14 +36,15 @@ def specs(layout: Layout, chosen: Options) -> list[DaemonSpec]:
             "containerd",
             (containerd.find_binary("containerd"), "--config", str(layout.containerd_config)),
         ),
-        _ours("controlplane", layout, control_plane_flags(chosen)),
-        _ours("nodeagent", layout, node_agent_flags(layout, chosen)),
-        _ours("netproxy", layout, net_proxy_flags(chosen)),
+        _ours("controlplane", control_plane_flags(layout, chosen)),
+        _ours("nodeagent", node_agent_flags(layout, chosen)),
+        _ours("netproxy", net_proxy_flags(layout, chosen)),
     ]
 
 
-def control_plane_flags(chosen: Options) -> dict[str, str]:
+def control_plane_flags(layout: Layout, chosen: Options) -> dict[str, str]:
     return {
+        "data-dir": str(layout.data_dir),
         "secure-port": str(chosen.secure_port),
         "grpc-port": str(chosen.grpc_port),
         "advertise-address": options.node_ip(chosen),
@@ -54,6 +55,7 @@ def control_plane_flags(chosen: Options) -> dict[str, str]:
 
 def node_agent_flags(layout: Layout, chosen: Options) -> dict[str, str]:
     return {
+        "data-dir": str(layout.data_dir),
         "server": f"127.0.0.1:{chosen.grpc_port}",
         "hostname-override": options.node_name(chosen),
         "node-ip": options.node_ip(chosen),
@@ -62,9 +64,12 @@ def node_agent_flags(layout: Layout, chosen: Options) -> dict[str, str]:
     }
 
 
-def net_proxy_flags(chosen: Options) -> dict[str, str]:
+def net_proxy_flags(layout: Layout, chosen: Options) -> dict[str, str]:
     return {
         "server": f"127.0.0.1:{chosen.grpc_port}",
+        "ca-file": str(layout.pki / "ca.crt"),
+        "cert-file": str(layout.pki / "proxy.crt"),
+        "key-file": str(layout.pki / "proxy.key"),
         "hostname-override": options.node_name(chosen),
         "cluster-cidr": chosen.cluster_cidr,
     }
@@ -79,6 +84,6 @@ def program(name: str) -> tuple[str, ...]:
     return sys.executable, "-P", "-m", "cluster.main", name
 
 
-def _ours(name: str, layout: Layout, flags: Mapping[str, str]) -> DaemonSpec:
+def _ours(name: str, flags: Mapping[str, str]) -> DaemonSpec:
     words = [f"--{flag}={value}" for flag, value in flags.items()]
-    return DaemonSpec(name, (*program(name), f"--data-dir={layout.data_dir}", *words))
+    return DaemonSpec(name, (*program(name), *words))

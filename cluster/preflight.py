@@ -19,7 +19,8 @@ from cluster.paths import Layout
 MODULES = ("overlay", "bridge", "veth", "nf_conntrack")
 CGROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "memory", "pids")
-AGENT_PORT = 10250
+# What agent and proxy serve: kubelet's port, kube-proxy's metrics and health.
+NODE_PORTS = (10250, 10249, 10256)
 CALL_S = 20.0
 # linux/sockios.h
 _SIOCBRADDBR, _SIOCBRDELBR = 0x89A0, 0x89A1

@@ -51,7 +51,7 @@ def ensure_up(layout: Layout, chosen: Options, steps: Steps) -> None:
     """Have a cluster that is ready, with `chosen` options. Raises CommandError."""
     preflight.claim_data_dir(layout)
     with steps.step("checks of this machine"):
-        ports = (chosen.secure_port, chosen.grpc_port, preflight.AGENT_PORT)
+        ports = (chosen.secure_port, chosen.grpc_port, *preflight.NODE_PORTS)
         preflight.check_ports(ports, preflight.own_pids(layout))
         packages.ensure_programs(packages.NODE, layout.packages, steps.note)
         preflight.check_kernel()

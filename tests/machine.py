@@ -1,0 +1,120 @@
+"""A machine inside this machine: its own network, mounts, processes and host name.
+
+Tests that start a whole cluster do it in here, so that a cluster in use on the host, and another
+such test, are not in the way. It is as real as the host: same kernel, same containerd binary.
+cgroups have no such walls; there a cluster gets a root of its own (--cgroup-root).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ADDRESS = "192.0.2.10"  # TEST-NET-1, RFC 5737
+SETUP = f"""
+set -e
+resolv=$(cat /etc/resolv.conf)
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p "$(dirname "$(readlink -m /etc/resolv.conf)")"
+[ -e /etc/resolv.conf ] || printf '%s\\n' "$resolv" >"$(readlink -m /etc/resolv.conf)"
+hostname tour
+ip link set lo up
+ip link add eth0 type veth peer name uplink
+ip addr add {ADDRESS}/24 dev eth0
+ip link set eth0 up
+ip link set uplink up
+ip route add default via 192.0.2.1
+echo ready
+while :; do sleep 3600 & wait; done
+"""
+
+
+class Machine:
+    """Made by `with`; what runs in it ends with it, and what it mounted is gone."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.cgroup_root = f"/pinnace-{name}-{os.getpid()}"
+
+    def __enter__(self) -> "Machine":
+        self.directory = Path(tempfile.mkdtemp(prefix=f"pinnace-{self.name}-"))
+        self.data_dir = self.directory / "data"
+        namespaces = ["--net", "--mount", "--pid", "--uts", "--ipc", "--mount-proc"]
+        self._holder = subprocess.Popen(
+            ["unshare", *namespaces, "--fork", "--kill-child", "sh", "-c", SETUP],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._holder.stdout
+        said = self._holder.stdout.readline()
+        if said != "ready\n":
+            raise RuntimeError(f"no machine of its own: {said}{self._holder.stdout.read()}")
+        self.init_pid = int(
+            Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
+            .read_text()
+            .split()[0]
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.kill()
+        self._holder.wait()
+        if self._holder.stdout:
+            self._holder.stdout.close()
+        for top in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]:
+            for path, _, _ in os.walk(top / self.cgroup_root.strip("/"), topdown=False):
+                _rmdir(Path(path))
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def argv(self, *words: str | Path) -> list[str]:
+        """The command line that runs `words` in here."""
+        enter = ["nsenter", "-t", str(self.init_pid), "--net", "--mount", "--pid", "--uts", "--ipc"]
+        return [*enter, "--", *map(str, words)]
+
+    def run(
+        self, *words: str | Path, check: bool = True, timeout_s: float = 120, **more: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in here; by default its failure is an error with all that it said."""
+        settings: dict[str, Any] = {"stdin": subprocess.DEVNULL} if "input" not in more else {}
+        done = subprocess.run(
+            self.argv(*words),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            **settings | more,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"{' '.join(map(str, words))}: exit code {done.returncode}\n"
+                f"{done.stdout}{done.stderr}{self.logs()}"
+            )
+        return done
+
+    def pinnace(self, command: str, *words: str | Path, **more: Any) -> Any:
+        """Run a command of the installation under test, on this machine's data directory."""
+        script = Path(sys.executable).with_name("pinnace")
+        return self.run(script, command, "--data-dir", self.data_dir, *words, **more)
+
+    def up(self, *words: str | Path) -> Any:
+        return self.pinnace("up", "--cgroup-root", self.cgroup_root, *words)
+
+    def logs(self) -> str:
+        """The last lines of each daemon, for the report of a failed test."""
+        text = ""
+        for path in sorted(self.data_dir.glob("log/*.log")):
+            lines = path.read_text(errors="replace").splitlines()[-15:]
+            text += "\n".join(["", f"--- {path.name}", *lines])
+        return text
+
+
+def _rmdir(path: Path) -> None:
+    try:
+        path.rmdir()
+    except OSError as error:
+        print(f"left behind: {path}: {error}", file=sys.stderr)
