@@ -1,0 +1,101 @@
+"""The log in memory: entries after the snapshot, and how far they are durable, committed, applied.
+
+Invariant: snapshot.index <= applied <= committed <= last_index, and applied <= stable.
+"""
+
+from collections.abc import Sequence
+
+from raftstore.core.messages import Entry, SnapshotMeta
+
+
+class RaftLog:
+    def __init__(self, snapshot: SnapshotMeta, entries: Sequence[Entry], committed: int) -> None:
+        self.snapshot = snapshot
+        self._entries = list(entries)
+        # The entry at `_offset` is the last one that is no longer held; only its term is.
+        self._offset = snapshot.index
+        self._offset_term = snapshot.term
+        self.stable = self.last_index
+        self.committed = max(committed, snapshot.index)
+        self.applied = snapshot.index
+        # A snapshot from the leader that is not durable yet.
+        self.unstable_snapshot: SnapshotMeta | None = None
+
+    @property
+    def last_index(self) -> int:
+        return self._offset + len(self._entries)
+
+    @property
+    def last_term(self) -> int:
+        return self._entries[-1].term if self._entries else self._offset_term
+
+    def term(self, index: int) -> int | None:
+        """The term of the entry at `index`; None where it is not known here."""
+        if index == self._offset:
+            return self._offset_term
+        if self._offset < index <= self.last_index:
+            return self._entries[index - self._offset - 1].term
+        return None
+
+    def slice(self, first: int, last: int) -> list[Entry]:
+        """Entries `first` to `last`, both included; they must be held."""
+        assert first > self._offset, "compacted entries were asked for"
+        return self._entries[first - self._offset - 1 : last - self._offset]
+
+    def held_from(self) -> int:
+        """The first index that is still held."""
+        return self._offset + 1
+
+    def is_up_to_date(self, last_index: int, last_term: int) -> bool:
+        """Whether a log that ends so holds at least what this one does (paper, 5.4.1)."""
+        return (last_term, last_index) >= (self.last_term, self.last_index)
+
+    def append(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    def append_from_leader(self, entries: Sequence[Entry]) -> None:
+        """Add what is new; from the first conflict on, ours is dropped (paper, 5.3)."""
+        for place, entry in enumerate(entries):
+            if self.term(entry.index) != entry.term:
+                self._truncate(entry.index)
+                self._entries.extend(entries[place:])
+                return
+
+    def _truncate(self, index: int) -> None:
+        assert index > self.committed, "a committed entry would be dropped"
+        del self._entries[index - self._offset - 1 :]
+        self.stable = min(self.stable, index - 1)
+
+    def unstable(self) -> list[Entry]:
+        return self._entries[self.stable - self._offset :]
+
+    def became_stable(self, last: Entry) -> None:
+        """`last` and all before it are durable, unless a leader has replaced it meanwhile."""
+        if last.index > self.stable and self.term(last.index) == last.term:
+            self.stable = last.index
+
+    def commit_to(self, index: int) -> None:
+        self.committed = max(self.committed, min(index, self.last_index))
+
+    def to_apply(self) -> list[Entry]:
+        """Committed entries that are durable here and not applied yet."""
+        last = min(self.committed, self.stable)
+        return self.slice(self.applied + 1, last) if last > self.applied else []
+
+    def restore(self, snapshot: SnapshotMeta) -> None:
+        """Everything here is replaced by what the leader's snapshot holds (paper, section 7)."""
+        self.snapshot = self.unstable_snapshot = snapshot
+        self._entries = []
+        self._offset, self._offset_term = snapshot.index, snapshot.term
+        self.stable = self.committed = self.applied = snapshot.index
+
+    def snapshot_taken(self, snapshot: SnapshotMeta) -> None:
+        self.snapshot = snapshot
+
+    def release(self, index: int) -> None:
+        """Forget entries up to `index` in memory; they must be applied."""
+        assert index <= self.applied, "an entry that is not applied would be forgotten"
+        if index > self._offset:
+            self._offset_term = self._entries[index - self._offset - 1].term
+            del self._entries[: index - self._offset]
+            self._offset = index

@@ -1,0 +1,33 @@
+"""The log and the snapshots of one member, on a disk that may fail at any moment.
+
+Every record carries a checksum that is verified when it is read back. What a crash tore at the
+very end is cut; damage anywhere else, a full disk or a failed sync stops the member with one line
+that names the file. Neighbours: `raftstore.node` writes what `raftstore.core` asks for. It never
+decides what a term, a vote or a command means.
+"""
+
+from raftstore.disk.errors import (
+    CorruptRecord,
+    DiskError,
+    DiskFailed,
+    NotOurs,
+    NotWritable,
+    StoreLocked,
+)
+from raftstore.disk.files import FileSystem, SystemFiles
+from raftstore.disk.storage import Opened, Storage
+from raftstore.disk.wal import Identity
+
+__all__ = [
+    "CorruptRecord",
+    "DiskError",
+    "DiskFailed",
+    "FileSystem",
+    "Identity",
+    "NotOurs",
+    "NotWritable",
+    "Opened",
+    "Storage",
+    "StoreLocked",
+    "SystemFiles",
+]

@@ -1,0 +1,114 @@
+"""Snapshot files: slices of state between a head and an end, each a checked record.
+
+A file is written beside its final name, synced, and renamed: a name that ends in `.snap` stands
+for a whole snapshot. It says which entry it stands for, and never a term or vote of its member.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from raftstore.core.messages import SnapshotMeta
+from raftstore.disk import records
+from raftstore.disk.errors import CorruptRecord, DiskFailed
+from raftstore.disk.files import FileSystem, ReadableFile
+
+_HEAD, _SLICE, _END = 1, 2, 3
+_MAGIC = b"pinnace snap 1\0\0"
+_HEAD_FORM = struct.Struct("<16sQQQ")
+_END_FORM = struct.Struct("<Q")
+# A file of gigabytes is synced as it grows, so that the log's syncs do not wait for all of it.
+_SYNC_EVERY_BYTES = 4 * 1024 * 1024
+
+
+def snapshot_name(snapshot: SnapshotMeta) -> str:
+    return f"{snapshot.index:016x}-{snapshot.term:016x}.snap"
+
+
+def list_snapshots(files: FileSystem, directory: Path) -> list[tuple[SnapshotMeta, Path]]:
+    """Oldest first."""
+    found = []
+    for name in files.names(directory):
+        if name.endswith(".snap"):
+            index, term = (int(part, 16) for part in name[:-5].split("-"))
+            found.append((SnapshotMeta(index, term), directory / name))
+    return found
+
+
+class SnapshotWriter:
+    """Feed it slices, then `finish`; its calls may block, and run in one thread at a time."""
+
+    def __init__(
+        self, files: FileSystem, directory: Path, snapshot: SnapshotMeta, cluster_id: int
+    ) -> None:
+        self._files = files
+        self._directory = directory
+        self._path = directory / snapshot_name(snapshot)
+        self._temporary = self._path.with_suffix(".tmp")
+        self._number = snapshot.index
+        self._slices = 0
+        self._unsynced_bytes = 0
+        self.size_bytes = 0
+        try:
+            self._file = files.create(self._temporary, 0)
+        except OSError as error:
+            raise DiskFailed(self._temporary, "create", error) from error
+        self._write(_HEAD, _HEAD_FORM.pack(_MAGIC, cluster_id, snapshot.index, snapshot.term))
+
+    def write(self, slices: list[bytes]) -> None:
+        for data in slices:
+            self._write(_SLICE, data)
+            self._slices += 1
+
+    def finish(self) -> None:
+        """On return the snapshot is there for good. Raises DiskFailed."""
+        self._write(_END, _END_FORM.pack(self._slices))
+        try:
+            self._file.sync()
+            self._file.close()
+            self._files.rename(self._temporary, self._path)
+            self._files.sync_directory(self._directory)
+        except OSError as error:
+            raise DiskFailed(self._path, "finishing a snapshot", error) from error
+
+    def abandon(self) -> None:
+        self._file.close()
+        if self._files.exists(self._temporary):
+            self._files.remove(self._temporary)
+
+    def _write(self, kind: int, payload: bytes) -> None:
+        data = records.encode(kind, payload, self._number, self.size_bytes)
+        try:
+            self._file.write(data)
+            self._unsynced_bytes += len(data)
+            if self._unsynced_bytes >= _SYNC_EVERY_BYTES:
+                self._file.sync()
+                self._unsynced_bytes = 0
+        except OSError as error:
+            raise DiskFailed(self._temporary, "write", error) from error
+        self.size_bytes += len(data)
+
+
+def read_snapshot(files: FileSystem, path: Path, snapshot: SnapshotMeta) -> Iterator[bytes]:
+    """The slices, each verified. Raises CorruptRecord, at the latest when the end is missing."""
+    file = files.open_read(path)
+    try:
+        yield from _read_slices(file, path, snapshot)
+    finally:
+        file.close()
+
+
+def _read_slices(file: ReadableFile, path: Path, snapshot: SnapshotMeta) -> Iterator[bytes]:
+    reader = records.Reader(file, path, snapshot.index)
+    head = reader.next()
+    if head.kind != _HEAD or len(head.payload) != _HEAD_FORM.size:
+        raise CorruptRecord(path, 0, "not a snapshot of this version")
+    magic, _, index, term = _HEAD_FORM.unpack(head.payload)
+    if magic != _MAGIC or (index, term) != (snapshot.index, snapshot.term):
+        raise CorruptRecord(path, 0, "not the snapshot that the name says")
+    slices = 0
+    while (record := reader.next()).kind == _SLICE:
+        slices += 1
+        yield record.payload
+    if record.kind != _END or _END_FORM.unpack(record.payload) != (slices,):
+        raise CorruptRecord(path, record.offset, "slices are missing")

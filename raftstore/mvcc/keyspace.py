@@ -1,0 +1,213 @@
+"""Keys, their versions and the order of changes: what every read and watch looks at.
+
+Three structures share the same `KeyValue` objects: the live keys, each key's older versions since
+the compaction, and the changes per revision. Revisions have no gaps (every write transaction that
+changes something takes the next one), so the changes of a revision are found by its number.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+
+from raftstore.mvcc.errors import Compacted, FutureRevision
+from raftstore.mvcc.sortedkeys import SortedKeys
+from raftstore.mvcc.values import Event, KeyValue, tombstone
+
+# The revision of a store that was never written, as in etcd.
+FIRST_REVISION = 1
+
+_mod_revision = attrgetter("mod_revision")
+
+
+class Keyspace:
+    """`revision` is the last one written; `compact_revision` the oldest that can be read."""
+
+    def __init__(self) -> None:
+        self.revision = FIRST_REVISION
+        self.compact_revision = 0
+        self.live: dict[bytes, KeyValue] = {}
+        self.live_keys = SortedKeys()
+        # Versions that a later one replaced, oldest first, deletions among them.
+        self._older: dict[bytes, list[KeyValue]] = {}
+        self._dead_keys = SortedKeys()
+        # Per revision from `_first_change` on: one version, or a tuple of them.
+        self._changes: list[KeyValue | tuple[KeyValue, ...]] = []
+        self._first_change = FIRST_REVISION + 1
+        self.size_bytes = 0
+
+    # -- writing: the state machine calls put and delete, then record, once per revision
+
+    def put(self, key: bytes, value: bytes, lease: int, revision: int) -> Event:
+        prev = self.live.get(key)
+        if prev is None:
+            kv = KeyValue(key, value, revision, revision, 1, lease)
+            if key in self._older:
+                self._dead_keys.remove(key)
+            self.live_keys.add(key)
+            self.size_bytes += len(key) + len(value)
+        else:
+            # The key of the version before is the same bytes: keep one of them in memory.
+            key = prev.key
+            kv = KeyValue(key, value, prev.create_revision, revision, prev.version + 1, lease)
+            older = self._older.get(key)
+            if older is None:
+                self._older[key] = [prev]
+            else:
+                older.append(prev)
+            self.size_bytes += len(value)
+        self.live[key] = kv
+        return Event(kv, prev)
+
+    def delete(self, key: bytes, revision: int) -> Event:
+        """The end of a key that lives."""
+        prev = self.live.pop(key)
+        gone = tombstone(prev.key, revision)
+        self._older.setdefault(prev.key, []).extend((prev, gone))
+        self.live_keys.remove(key)
+        self._dead_keys.add(prev.key)
+        return Event(gone, prev)
+
+    def record(self, revision: int, events: Sequence[Event]) -> None:
+        """`events` are all the changes of `revision`, the one after the last."""
+        assert revision == self.revision + 1, "a revision has no gap before it"
+        self.revision = revision
+        if len(events) == 1:
+            self._changes.append(events[0].kv)
+        else:
+            self._changes.append(tuple(event.kv for event in events))
+
+    # -- reading
+
+    def check_revision(self, revision: int) -> None:
+        """Raise where `revision` is not readable: etcd's errors."""
+        if revision > self.revision:
+            raise FutureRevision
+        if 0 < revision < self.compact_revision:
+            raise Compacted(self.compact_revision)
+
+    def at(self, key: bytes, revision: int) -> KeyValue | None:
+        """The key as it was at `revision`."""
+        kv = self.live.get(key)
+        if kv is not None and kv.mod_revision <= revision:
+            return kv
+        older = self._older.get(key)
+        if not older:
+            return None
+        place = bisect_right(older, revision, key=_mod_revision)
+        if place == 0 or older[place - 1].version == 0:
+            return None
+        return older[place - 1]
+
+    def slice_at(
+        self, start: bytes, end: bytes | None, revision: int, key_limit: int = 0
+    ) -> tuple[list[KeyValue], bytes | None]:
+        """The keys in [start, end) as of `revision`, from at most `key_limit` keys looked at;
+        with it, the key to go on from, None when the range is done."""
+        live = self.live_keys.slice(start, end, key_limit)
+        dead = self._dead_keys.slice(start, end, key_limit)
+        keys = sorted(live + dead)
+        more = None
+        if key_limit and len(keys) > key_limit:
+            more = keys[key_limit]
+            del keys[key_limit:]
+        elif key_limit and (len(live) == key_limit or len(dead) == key_limit):
+            more = keys[-1] + b"\0"
+        found = [kv for key in keys if (kv := self.at(key, revision)) is not None]
+        return found, more
+
+    def changes_of(self, revision: int) -> tuple[KeyValue, ...]:
+        """What `revision` changed; it must not be compacted away."""
+        change = self._changes[revision - self._first_change]
+        return change if isinstance(change, tuple) else (change,)
+
+    def events_of(self, revision: int) -> Iterator[Event]:
+        """The events of a past revision. What an event replaced is told where it can be read."""
+        readable = revision - 1 >= self.compact_revision
+        replaced: dict[bytes, KeyValue] = {}
+        for kv in self.changes_of(revision):
+            prev = replaced.get(kv.key)
+            if prev is None and readable:
+                prev = self.at(kv.key, revision - 1)
+            if kv.version:
+                replaced[kv.key] = kv
+            yield Event(kv, prev)
+
+    # -- compaction: at once in what can be read, in slices in memory
+
+    def compact(self, revision: int) -> None:
+        """Make everything before `revision` unreadable; `prune` then frees it."""
+        if revision <= self.compact_revision:
+            raise Compacted(self.compact_revision)
+        if revision > self.revision:
+            raise FutureRevision
+        self.compact_revision = revision
+
+    @property
+    def unpruned(self) -> int:
+        """How many compacted revisions are still in memory."""
+        return max(0, min(self.compact_revision, self.revision + 1) - self._first_change)
+
+    def prune(self, revision_limit: int) -> bool:
+        """Free what at most `revision_limit` compacted revisions hold; whether that was all."""
+        upto = min(self._first_change + revision_limit, self.compact_revision)
+        for revision in range(self._first_change, upto):
+            for kv in self.changes_of(revision):
+                self._prune_key(kv.key)
+        if upto > self._first_change:
+            del self._changes[: upto - self._first_change]
+            self._first_change = upto
+        if self._first_change < self.compact_revision:
+            return False
+        # What the compacted revision itself replaced; its own events stay (a watch may begin
+        # there, and must see a deletion too: etcd-io/etcd#19179).
+        if self.compact_revision > FIRST_REVISION:
+            for kv in self.changes_of(self.compact_revision):
+                self._prune_key(kv.key)
+        return True
+
+    def _prune_key(self, key: bytes) -> None:
+        """Drop the versions that no revision from the compaction on can see."""
+        older = self._older.get(key)
+        if older is None:
+            return
+        seen = bisect_right(older, self.compact_revision, key=_mod_revision) - 1
+        live = self.live.get(key)
+        if live is not None and live.mod_revision <= self.compact_revision:
+            seen = len(older)
+        elif seen >= 0 and older[seen].version == 0:
+            seen += 1
+        for kv in older[: max(seen, 0)]:
+            self.size_bytes -= len(kv.value)
+        del older[: max(seen, 0)]
+        if not older:
+            del self._older[key]
+            if live is None:
+                self._dead_keys.remove(key)
+                self.size_bytes -= len(key)
+
+    # -- loading a snapshot
+
+    def load_key(self, kv: KeyValue) -> None:
+        """A key as of the snapshot's compacted revision."""
+        self.live[kv.key] = kv
+        self.size_bytes += len(kv.key) + len(kv.value)
+
+    def finish_keys(self, compact_revision: int, kept: tuple[KeyValue, ...]) -> None:
+        """All keys are loaded; `kept` are the changes of `compact_revision` itself."""
+        self.live_keys = SortedKeys.from_sorted(sorted(self.live))
+        self.compact_revision = compact_revision
+        self.revision = max(FIRST_REVISION, compact_revision)
+        self._first_change = self.revision + 1
+        if kept:
+            self._first_change = compact_revision
+            self._changes = [kept[0] if len(kept) == 1 else kept]
+
+    def load_change(self, versions: Sequence[KeyValue]) -> None:
+        """The changes of the next revision, as `changes_of` gave them."""
+        revision = self.revision + 1
+        self.record(revision, [self._load_version(kv) for kv in versions])
+
+    def _load_version(self, kv: KeyValue) -> Event:
+        if kv.version == 0:
+            return self.delete(kv.key, kv.mod_revision)
+        return self.put(kv.key, kv.value, kv.lease, kv.mod_revision)

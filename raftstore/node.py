@@ -1,0 +1,416 @@
+"""One member at work: the core's Ready made durable, applied and answered, on an event loop.
+
+Proposals that arrive in one turn of the loop share one sync (group commit). A write is answered
+when it is durable and applied, and its watchers have heard of it; after a failed write or sync
+nothing is answered any more. A member alone needs no ticks, so an idle store does not wake up.
+"""
+
+import asyncio
+import random
+from concurrent.futures import Future
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+
+from base.clock import Clock
+from raftstore.core import Config, Entry, NotLeader, Raft, Ready, Role, Stored
+from raftstore.disk import DiskError, FileSystem, Storage, SystemFiles
+from raftstore.disk.wal import SEGMENT_SIZE_BYTES
+from raftstore.errors import LeaderChanged, NodeError, RequestTimedOut, Stopped, TooManyRequests
+from raftstore.lessor import Lessor
+from raftstore.maintenance import SNAPSHOT_LOG_MIN_BYTES, Maintenance
+from raftstore.metrics import Metrics
+from raftstore.mvcc import (
+    Command,
+    LeaseGrant,
+    LeaseRevoke,
+    MvccError,
+    Range,
+    RangeResult,
+    Result,
+    StateMachine,
+    Txn,
+    TxnResult,
+    Watcher,
+    WatchHub,
+    decode_command,
+    encode_command,
+)
+from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES
+from raftstore.mvcc.errors import LeaseNotFound, RequestTooLarge
+from raftstore.mvcc.snapshot import Loader
+from raftstore.mvcc.watch import Sink
+from raftstore.syncing import LogWriter
+
+_log = getLogger("raftstore")
+
+_CATCH_UP_REVISIONS = 1000
+_LEASE_TIMER_MIN_S = 0.001
+
+
+@dataclass(frozen=True)
+class Options:
+    """`use_threads`: False where the loop cannot wait for one (virtual time): then the disk is
+    always waited for on the loop. A sync that takes longer than `request_timeout_s` fails the
+    writes that wait for it (etcd: 5 s and two election timeouts)."""
+
+    use_threads: bool = True
+    segment_size_bytes: int = SEGMENT_SIZE_BYTES
+    snapshot_log_min_bytes: int = SNAPSHOT_LOG_MIN_BYTES
+    request_timeout_s: float = 7.0
+    pending_max: int = 10_000
+
+
+class Node:
+    """A store with one member, open. All methods belong to the loop it was opened on."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        raft: Raft,
+        state: StateMachine,
+        clock: Clock,
+        rng: random.Random,
+        options: Options,
+    ) -> None:
+        self.state = state
+        self.hub = WatchHub(state.keyspace, self._sink_failed)
+        self.metrics = Metrics()
+        self.failure: BaseException | None = None
+        self.stopped = asyncio.Event()
+        self._storage = storage
+        self._raft = raft
+        self._clock = clock
+        self._rng = rng
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._lessor = Lessor()
+        self._writer = LogWriter(storage.wal, clock, self.metrics, use_threads=options.use_threads)
+        self._maintenance = Maintenance(
+            raft,
+            state,
+            self.hub,
+            storage,
+            clock,
+            self.metrics,
+            self._fail,
+            use_threads=options.use_threads,
+            snapshot_log_min_bytes=options.snapshot_log_min_bytes,
+        )
+        # By index: the term it was proposed in, and who waits for it.
+        self._pending: dict[int, tuple[int, asyncio.Future[Result]]] = {}
+        self._applied_term = 0
+        self._led_term = 0
+        self._turn: asyncio.Handle | None = None
+        self._saving: asyncio.Future[None] | None = None
+        self._save_timer: asyncio.TimerHandle | None = None
+        self._lease_timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._expose_gauges()
+
+    @classmethod
+    async def open(
+        cls,
+        directory: Path,
+        clock: Clock,
+        rng: random.Random,
+        options: Options | None = None,
+        files: FileSystem | None = None,
+    ) -> "Node":
+        """Open the store in `directory`, or make it; on return it leads and has applied all it
+        knew. Raises DiskError."""
+        options = options or Options()
+        storage, opened = Storage.open(
+            files or SystemFiles(), directory, rng, options.segment_size_bytes
+        )
+        try:
+            state = StateMachine()
+            if opened.snapshot.index:
+                loader = Loader()
+                for data in opened.slices:
+                    loader.feed(data)
+                state = loader.finish()
+            member_id = storage.identity.member_id
+            stored = Stored(opened.hard_state, opened.snapshot, opened.entries)
+            raft = Raft(Config(member_id, (member_id,)), stored, rng)
+            node = cls(storage, raft, state, clock, rng, options)
+        except BaseException:
+            storage.close()
+            raise
+        if opened.was_torn:
+            _log.warning("%s: cut an unfinished record at the end of the log", directory)
+        node._drive()
+        while node._saving is not None:
+            await asyncio.wait([node._saving])
+        if node.failure is not None:
+            await node.close()
+            raise node.failure
+        return node
+
+    # -- writes
+
+    def propose(self, command: Command) -> "asyncio.Future[Result]":
+        """Put `command` (already checked) into the log. The future gives its result, an MvccError
+        that it was refused with, or a NodeError when its fate is not known."""
+        self._check_running()
+        data = encode_command(command)
+        if len(data) > REQUEST_SIZE_MAX_BYTES:
+            raise RequestTooLarge
+        if len(self._pending) >= self._options.pending_max:
+            self.metrics.proposals_failed += 1
+            raise TooManyRequests
+        try:
+            entry = self._raft.propose(data)
+        except NotLeader as error:
+            raise NodeError(str(error)) from error
+        future: asyncio.Future[Result] = self._loop.create_future()
+        self._pending[entry.index] = entry.term, future
+        if self._turn is None and self._saving is None:
+            self._turn = self._loop.call_soon(self._drive)
+        return future
+
+    def new_lease_id(self) -> int:
+        return self._rng.randrange(1, 1 << 63)
+
+    # -- reads, of what is applied: a sole member knows of nothing newer that was answered
+
+    def range(self, request: Range) -> RangeResult:
+        self._check_running()
+        return self.state.range(request)
+
+    def read_txn(self, txn: Txn) -> TxnResult:
+        self._check_running()
+        return self.state.read_txn(txn)
+
+    def watch(self, key: bytes, range_end: bytes, start_revision: int, sink: Sink) -> Watcher:
+        """`sink` hears of nothing before this returns. Raises Compacted."""
+        self._check_running()
+        watcher = self.hub.watch(key, range_end, start_revision, sink)
+        if self.hub.is_catching_up and self._turn is None and self._saving is None:
+            self._turn = self._loop.call_soon(self._drive)
+        return watcher
+
+    def renew_lease(self, lease_id: int) -> int:
+        """The lease's TTL in seconds, counted from now. Raises LeaseNotFound."""
+        self._check_running()
+        ttl_s = self._lessor.renew(lease_id, self._clock.monotonic_s())
+        if ttl_s is None:
+            raise LeaseNotFound
+        return ttl_s
+
+    def lease_remaining_s(self, lease_id: int) -> float:
+        """Raises LeaseNotFound."""
+        self.state.leases.check(lease_id)
+        return self._lessor.remaining_s(lease_id, self._clock.monotonic_s())
+
+    @property
+    def leader_term(self) -> int:
+        """The term in which this member leads and has applied all that earlier ones left; 0
+        where it does not."""
+        return self._led_term if self.failure is None and not self._closed else 0
+
+    @property
+    def sync_median_s(self) -> float:
+        return self._writer.sync_median_s
+
+    async def close(self) -> None:
+        """Finish what is in the log, and let the directory go."""
+        if self._closed:
+            return
+        self._closed = True
+        for timer in (self._turn, self._lease_timer):
+            if timer is not None:
+                timer.cancel()
+        self._turn = None
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+        await self._maintenance.close()
+        if self.failure is None:
+            self._drive()
+        if self.failure is None:
+            self._writer.close()
+        self._fail_pending(Stopped())
+        self._storage.close()
+        self.stopped.set()
+
+    # -- the turn: Ready after Ready, until there is none or the disk is being waited for
+
+    def _drive(self) -> None:
+        self._turn = None
+        try:
+            while self.failure is None and self._saving is None and self._raft.has_ready():
+                ready = self._raft.ready()
+                saving = self._writer.save(ready)
+                if saving is None:
+                    self._finish(ready)
+                else:
+                    self._wait_for(saving, ready)
+            if self.failure is None and self._saving is None:
+                self._after_turn()
+        except Exception as error:
+            self._fail(error)
+
+    def _wait_for(self, saving: "Future[None]", ready: Ready) -> None:
+        self._saving = asyncio.wrap_future(saving)
+        self._saving.add_done_callback(lambda done: self._saved(done, ready))
+        timeout_s = self._options.request_timeout_s
+        self._save_timer = self._loop.call_later(timeout_s, self._saving_is_late)
+
+    def _saved(self, saved: "asyncio.Future[None]", ready: Ready) -> None:
+        self._saving = None
+        if self._save_timer is not None:
+            self._save_timer.cancel()
+        try:
+            saved.result()
+            self._finish(ready)
+        except Exception as error:
+            self._fail(error)
+            return
+        self._drive()
+
+    def _saving_is_late(self) -> None:
+        """Those who wait learn that they do not know; the sync goes on."""
+        _log.error("a sync of the log takes longer than %.0f s", self._options.request_timeout_s)
+        self._fail_pending(RequestTimedOut())
+
+    def _finish(self, ready: Ready) -> None:
+        for entry in ready.committed:
+            self._apply(entry)
+        self._raft.advance()
+        if ready.committed:
+            self._raft.release_applied()
+
+    def _apply(self, entry: Entry) -> None:
+        term, future = self._pending.pop(entry.index, (0, None))
+        if entry.term != self._applied_term:
+            self._applied_term = entry.term
+            self._lead_if_caught_up()
+        if future is not None and term != entry.term:
+            _refuse(future, LeaderChanged())
+            future = None
+        if not entry.data:
+            return
+        command = decode_command(entry.data)
+        try:
+            result, events = self.state.apply(command)
+        except MvccError as error:
+            _refuse(future, error)
+            return
+        if events:
+            self.hub.publish(self.state.keyspace.revision, events)
+        if type(command) in _LEASE_COMMANDS:
+            self._follow_lease(command)
+        if future is not None and not future.done():
+            future.set_result(result)
+
+    def _lead_if_caught_up(self) -> None:
+        """The first entry of its own term is applied: what earlier leaders acknowledged is too
+        (paper, section 8)."""
+        raft = self._raft
+        if raft.role is Role.LEADER and raft.term == self._applied_term != self._led_term:
+            self._led_term = raft.term
+            self.metrics.leader_changes += 1
+            self._lessor.promote(self.state.leases.all_ttl_s(), self._clock.monotonic_s())
+
+    def _after_turn(self) -> None:
+        caught_up = self.hub.catch_up(_CATCH_UP_REVISIONS)
+        if not caught_up and self._turn is None:
+            self._turn = self._loop.call_soon(self._drive)
+        self._maintenance.after_apply()
+        if self._lease_timer is None:
+            self._arm_lease_timer()
+
+    # -- leases: their ends go through the log like every other write
+
+    def _follow_lease(self, command: Command) -> None:
+        if isinstance(command, LeaseGrant):
+            ttl_s = self.state.leases.ttl_s(command.lease_id)
+            self._lessor.granted(command.lease_id, ttl_s, self._clock.monotonic_s())
+            self._arm_lease_timer()
+        elif isinstance(command, LeaseRevoke):
+            self._lessor.revoked(command.lease_id)
+
+    def _arm_lease_timer(self) -> None:
+        if self._lease_timer is not None:
+            self._lease_timer.cancel()
+            self._lease_timer = None
+        deadline_s = self._lessor.next_deadline_s()
+        if deadline_s is not None and not self._closed:
+            # The loop's clock may run a little ahead of the one that counts.
+            wait_s = max(_LEASE_TIMER_MIN_S, deadline_s - self._clock.monotonic_s())
+            self._lease_timer = self._loop.call_later(wait_s, self._expire_leases)
+
+    def _expire_leases(self) -> None:
+        self._lease_timer = None
+        if self.failure is not None:
+            return
+        for lease_id in self._lessor.due(self._clock.monotonic_s()):
+            self.metrics.leases_expired += 1
+            ended = self.propose(LeaseRevoke(lease_id))
+            # Revoked by its owner meanwhile: nothing is left to do.
+            ended.add_done_callback(_ignore_outcome)
+        self._arm_lease_timer()
+
+    # -- the end
+
+    def _sink_failed(self, error: Exception) -> None:
+        """A defect of whoever watches; the store's own work goes on."""
+        self._loop.call_exception_handler(
+            {"message": "a watcher of the store raised", "exception": error}
+        )
+
+    def _fail(self, error: BaseException) -> None:
+        """The disk is in doubt, or the log holds what cannot be applied: answer nothing more."""
+        if self.failure is None:
+            self.failure = error
+            _log.error("the store has stopped: %s", error, exc_info=_unexpected(error))
+            self._writer.abandon()
+            self._fail_pending(Stopped(str(error)))
+            self.stopped.set()
+
+    def _fail_pending(self, error: NodeError) -> None:
+        pending, self._pending = self._pending, {}
+        self.metrics.proposals_failed += len(pending)
+        for _, future in pending.values():
+            _refuse(future, error)
+
+    def _check_running(self) -> None:
+        if self.failure is not None:
+            raise Stopped(str(self.failure))
+        if self._closed:
+            raise Stopped
+
+    def _expose_gauges(self) -> None:
+        raft, keyspace = self._raft, self.state.keyspace
+        self.metrics.gauges.update(
+            {
+                "etcd_server_has_leader": lambda: float(self._led_term != 0),
+                "etcd_server_is_leader": lambda: float(self.leader_term != 0),
+                "etcd_server_proposals_pending": lambda: float(len(self._pending)),
+                "etcd_server_proposals_committed_total": lambda: float(raft.log.committed),
+                "etcd_server_proposals_applied_total": lambda: float(raft.log.applied),
+                "etcd_mvcc_db_total_size_in_bytes": lambda: float(keyspace.size_bytes),
+                "etcd_debugging_mvcc_keys_total": lambda: float(len(keyspace.live)),
+                "etcd_debugging_mvcc_watcher_total": lambda: float(self.hub.watcher_count),
+                "etcd_debugging_mvcc_current_revision": lambda: float(keyspace.revision),
+                "etcd_debugging_mvcc_compact_revision": lambda: float(keyspace.compact_revision),
+            }
+        )
+
+
+_LEASE_COMMANDS = (LeaseGrant, LeaseRevoke)
+
+
+def _refuse(future: "asyncio.Future[Result] | None", error: Exception) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)
+
+
+def _ignore_outcome(future: "asyncio.Future[Result]") -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def _unexpected(error: BaseException) -> BaseException | None:
+    """A failed disk says all in its message; anything else is a defect and shows where."""
+    return None if isinstance(error, DiskError) else error
