@@ -101,8 +101,8 @@ class Machine:
         script = Path(sys.executable).with_name("pinnace")
         return self.run(script, command, "--data-dir", self.data_dir, *words, **more)
 
-    def up(self, *words: str | Path) -> Any:
-        return self.pinnace("up", "--cgroup-root", self.cgroup_root, *words)
+    def up(self, *words: str | Path, **more: Any) -> Any:
+        return self.pinnace("up", "--cgroup-root", self.cgroup_root, *words, **more)
 
     def logs(self) -> str:
         """The last lines of each daemon, for the report of a failed test."""
