@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cluster.errors import CommandError
+from cluster.errors import CommandError, command_name
 
 USAGE_ERROR = 2
 
@@ -62,11 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS.get(name)
     if command is None:
-        print(f"pinnace: no command {name!r}; see pinnace help", file=sys.stderr)
+        print(f"pinnace: no command {name!r}; see {command_name()} help", file=sys.stderr)
         return USAGE_ERROR
     asks_help = "-h" in arguments or "--help" in arguments
     if command.needs_root and os.geteuid() != 0 and not asks_help:
-        raise CommandError(f"needs root, try: sudo {sys.argv[0]} {name}")
+        raise CommandError(f"needs root, try: sudo {command_name()} {name}")
     module, _, function = command.entry.partition(":")
     run: Callable[[list[str]], int] = getattr(importlib.import_module(module), function)
     return run(arguments)

@@ -8,7 +8,7 @@ from pathlib import Path
 from cluster import control, options, preflight
 from cluster.api import Api, ApiError
 from cluster.control import DaemonStatus
-from cluster.errors import CommandError
+from cluster.errors import CommandError, command_name
 from cluster.up import node_state
 
 # As systemctl status: 0 all is well, 1 something is wrong, 3 it does not run.
@@ -25,9 +25,11 @@ def main(argv: list[str]) -> int:
     if running is None:
         orphans = sorted(preflight.own_pids(layout))
         if orphans:
-            print(f"no supervisor runs, but processes {orphans} of an earlier one do: pinnace up")
+            print(
+                f"no supervisor runs, but processes {orphans} of an earlier one do: {command_name()} up"
+            )
             return WRONG
-        print("the cluster is down: start it with pinnace up")
+        print(f"the cluster is down: start it with {command_name()} up")
         return STOPPED
     chosen = options.load(layout)
     server, node = "not ready", "unknown"
@@ -87,6 +89,6 @@ def kubeconfig(argv: list[str]) -> int:
     except PermissionError:
         there = True
     if not there:
-        raise CommandError(f"no cluster was started in {layout.data_dir}: pinnace up")
+        raise CommandError(f"no cluster was started in {layout.data_dir}: {command_name()} up")
     print(layout.kubeconfig)
     return 0
