@@ -135,9 +135,8 @@ class ReplicaSetController:
         if was_orphan and old is not None and pods.meta_of(old).labels == meta.labels:
             return
         for rs in self._replica_sets.list():
-            if pods.meta_of(rs).namespace == meta.namespace and self._views_of(rs).matcher.matches(
-                meta.labels
-            ):
+            matcher = self._views_of(rs).matcher
+            if pods.meta_of(rs).namespace == meta.namespace and matcher.matches(meta.labels):
                 self.loop.enqueue(object_key(rs))
 
     def _views_of(self, rs: apps_v1.ReplicaSet) -> _Views:
