@@ -25,9 +25,7 @@ def main(argv: list[str]) -> int:
     if running is None:
         orphans = sorted(preflight.own_pids(layout))
         if orphans:
-            print(
-                f"no supervisor runs, but processes {orphans} of an earlier one do: {command_name()} up"
-            )
+            print(f"processes {orphans} run without a supervisor: {command_name()} up takes them")
             return WRONG
         print(f"the cluster is down: start it with {command_name()} up")
         return STOPPED

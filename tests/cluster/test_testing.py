@@ -1,0 +1,59 @@
+"""What `pinnace test` makes of the groups' outcomes."""
+
+from collections import Counter
+
+import pytest
+
+from cluster import testing
+from cluster.errors import CommandError
+from cluster.testing import Result
+
+REPORT = """<?xml version="1.0"?><testsuites><testsuite>
+<testcase name="a"/><testcase name="b"><failure message="no"/></testcase>
+<testcase name="c"><skipped message="needs root"/></testcase>
+<testcase name="d"><skipped message="needs root"/></testcase>
+<testcase name="e"><error message="setup"/></testcase>
+</testsuite></testsuites>"""
+GOOD = Result("base", 3, 0, 0, 1.5)
+SKIPPED = Result("cni", 2, 0, 2, 70.0, Counter({"needs root": 2}))
+BAD = Result("tidy", 0, 1, 0, 0.1)
+
+
+def test_parse_report() -> None:
+    assert testing.parse_report(REPORT) == (1, 2, Counter({"needs root": 2}))
+    assert testing.parse_report("") == (0, 0, Counter())
+
+
+@pytest.mark.parametrize(
+    ("results", "strict", "good"),
+    [
+        ([GOOD], False, True),
+        ([GOOD, SKIPPED], False, True),
+        ([GOOD, SKIPPED], True, False),
+        ([GOOD, BAD], False, False),
+        ([GOOD], True, True),
+    ],
+)
+def test_what_is_good_enough(results: list[Result], strict: bool, good: bool) -> None:
+    assert testing.is_good(results, strict=strict) is good
+
+
+def test_table_and_totals() -> None:
+    lines = testing.table([GOOD, SKIPPED])
+    assert lines[1].split() == ["base", "3", "0", "0", "1.5", "10"]
+    assert lines[2].endswith("over budget")
+    assert testing.skip_reasons([GOOD, SKIPPED])[2] == "  cni: 2 x needs root"
+    assert testing.totals([GOOD, SKIPPED, BAD]) == "5 passed, 1 failed, 2 skipped"
+
+
+def test_groups_are_the_directories_of_tests() -> None:
+    every = testing.groups()
+    assert every[:4] == list(testing.CHECKS)
+    assert {"base", "cluster"} <= set(every)
+    assert testing.choose(every, ["cluster", "base"]) == ["base", "cluster"]
+    with pytest.raises(CommandError, match="no group nonsense; there are format"):
+        testing.choose(every, ["nonsense"])
+
+
+def test_budgets_leave_the_whole_under_a_quarter_of_an_hour() -> None:
+    assert sum(testing.BUDGET_S.values()) < 15 * 60
