@@ -22,6 +22,7 @@ from controlplane.flags import Flags
 from controlplane.grpc import server as grpc_server
 from controlplane.grpc.tunnel import NodeTunnels
 from controlplane.registry.api import Api
+from controlplane.registry.event_leases import EventLeases
 from controlplane.registry.local_client import LocalClient
 from controlplane.registry.operations import Operations
 from controlplane.registry.registry import Registry
@@ -70,7 +71,7 @@ class ControlPlane:
         store = await self._open_store()
         api = await self._open_api(store)
         self.api = api
-        tunnels = NodeTunnels(self._clock, self._rng)
+        tunnels = NodeTunnels()
         await self._listen(api, tunnels)
         await self._run_controllers(api)
         lag = LoopLag(self._clock, self._metrics)
@@ -110,7 +111,8 @@ class ControlPlane:
         return store
 
     async def _open_api(self, store: Store) -> Api:
-        registry = Registry(store)
+        leases = EventLeases(store, self._clock, self._flags.event_ttl_s)
+        registry = Registry(store, leases)
         await registry.open()
 
         async def close() -> None:
@@ -130,7 +132,7 @@ class ControlPlane:
 
     async def _listen(self, api: Api, tunnels: NodeTunnels) -> None:
         flags = self._flags
-        pair = [flags.pki_dir / name for name in ("apiserver.crt", "apiserver.key", "ca.crt")]
+        cert, key, ca = (flags.pki_dir / n for n in ("apiserver.crt", "apiserver.key", "ca.crt"))
         about = About(
             f"{flags.advertise_address}:{flags.secure_port}",
             {"ping": lambda: "", "store": self._check_store, "start": self._check_started},
@@ -138,12 +140,12 @@ class ControlPlane:
             rfc3339(self._clock.now_s()),
         )
         rest = RestServer(api, tunnels, about)
-        context = tls.server_context(*pair, require=False)
+        context = tls.server_context(cert, key, ca, require=False)
         try:
             await rest.start(flags.bind_address, flags.secure_port, context)
             self._stops.append(rest.stop)
             door = await grpc_server.start(
-                f"{flags.bind_address}:{flags.grpc_port}", *pair, Operations(api), tunnels
+                f"{flags.bind_address}:{flags.grpc_port}", cert, key, ca, Operations(api), tunnels
             )
         except OSError as error:
             raise StartError(f"cannot listen: {error}") from error

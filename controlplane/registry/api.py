@@ -7,7 +7,7 @@ All doors come through here. What is specific to a subresource is in `subresourc
 import base64
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ OVERTAKEN_TRIES: Final = 8
 class Page:
     """Part of a list, all of it as of `revision`."""
 
-    items: list[Stored]
+    items: Sequence[Stored]
     revision: int
     continue_token: str = ""
     remaining: int = 0
@@ -173,7 +173,8 @@ class Api:
         what was asked and has no object to show."""
         self.authorize(call)
         if call.subresource:
-            return await subresources.create(self, call, obj)
+            await subresources.create(self, call, obj)
+            return None
         return await self._create(call, obj)
 
     async def _create(self, call: Call, obj: Any) -> Stored:
@@ -242,7 +243,7 @@ class Api:
 
     async def delete_collection(
         self, call: Call, options: ListOptions, delete: DeleteOptions
-    ) -> list[Stored]:
+    ) -> Sequence[Stored]:
         """Delete every object that the selectors match; one that is gone already is no error."""
         self.authorize(call)
         match = self.matcher(call, options)

@@ -9,6 +9,7 @@ from typing import Any
 
 from controlplane.registry import keys
 from controlplane.registry.cache import ResourceCache
+from controlplane.registry.event_leases import EventLeases
 from controlplane.registry.stored import Stored
 from controlplane.store import Compacted, Compare, Event, Op, Store, StoreError
 from controlplane.store.protocol import Watcher, prefix_end
@@ -25,8 +26,9 @@ class Overtaken(Exception):
 class Registry:
     """All kinds that are stored, each with its cache."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, event_leases: EventLeases) -> None:
         self.store = store
+        self._event_leases = event_leases
         self._caches = {
             (info.group, info.resource): ResourceCache(info)
             for info in RESOURCES
@@ -110,11 +112,12 @@ class Registry:
         `expected_revision` (0: absent), together with the operations in `also`."""
         value = cache.layout.value_of(obj)
         store_key = cache.prefix + key.encode()
+        lease = await self._event_leases.current() if cache.info.resource == "events" else 0
         cache.expect(key, value, obj)
         try:
             result = await self._txn(
                 [Compare.mod_revision(store_key, expected_revision), *compares],
-                [Op.put(store_key, value), *also],
+                [Op.put(store_key, value, lease), *also],
             )
         finally:
             cache.unexpect(key)

@@ -37,11 +37,11 @@ async def get(api: Api, call: Call) -> Stored:
     return entry.get(api.cached(call)[1])
 
 
-async def create(api: Api, call: Call, obj: Any) -> Stored | None:
+async def create(api: Api, call: Call, obj: Any) -> None:
     entry = _entry(call)
     if entry.create is None:
         raise unsupported(call)
-    return await entry.create(api, call, obj)
+    await entry.create(api, call, obj)
 
 
 async def update(api: Api, call: Call, make: Callable[[], Any]) -> Stored:

@@ -24,7 +24,7 @@ class Authenticator:
         """Raises StatusError 401 for credentials that are no good."""
         tls = request.transport.get_extra_info("ssl_object") if request.transport else None
         user = self._known.get(tls) if tls is not None else ANONYMOUS
-        if user is None:
+        if user is None and tls is not None:
             user = self._known[tls] = _certified(tls)
         if user is ANONYMOUS and "Authorization" in request.headers:
             raise errors.StatusError(401, "Unauthorized", "Unauthorized")

@@ -5,7 +5,9 @@ import logging
 import ssl
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 
 from controlplane.auth.forbidden import forbidden_error
 from controlplane.auth.user import User
@@ -44,10 +46,10 @@ class RestServer:
         """Listen. OSError where the address is taken."""
         server = web.Server(
             self._handle,
-            client_max_size=BODY_LIMIT_BYTES,
+            request_factory=_make_request,
             access_log=None,
             handler_cancellation=True,
-        )  # type: ignore[arg-type]
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=1024).start()
@@ -105,3 +107,16 @@ class RestServer:
         if answer is None:
             raise page_not_found()
         return answer
+
+
+def _make_request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: Any,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT_BYTES
+    )
