@@ -254,6 +254,10 @@ class SharedInformers:
                     informer.run(), name=f"informer {kind.__name__}"
                 )
 
+    def unsynced(self) -> list[str]:
+        """Kinds that have not been listed yet."""
+        return [k.__name__ for k, i in self._informers.items() if not i.synced.is_set()]
+
     async def wait_synced(self) -> None:
         """Until every kind asked for so far has been listed once."""
         for informer in list(self._informers.values()):
