@@ -57,7 +57,7 @@ def decode(data: bytes, kind: type[T]) -> T:
         return obj
     if obj.kind != gvk[2] or obj.apiVersion != _api_version(gvk):  # type: ignore[attr-defined]
         _check_kind(data, kind, obj)
-        return typed(obj)
+        return _with_type(obj, gvk)
     return obj
 
 
@@ -69,12 +69,15 @@ def decode_plain(data: bytes, kind: type[T]) -> T:
     try:
         obj: T = canonical(_decoders[kind].decode(data))
         return obj
-    except ValueError:
+    except (ValueError, RecursionError):
         problem = gojson.syntax_problem(data)
         if problem is not None:
             raise ValueError(problem) from None
-    read: T = canonical(_decoders[kind].decode(_encoder.encode(reading.read(data, kind))))
-    return read
+    try:
+        read: T = canonical(_decoders[kind].decode(_encoder.encode(reading.read(data, kind))))
+        return read
+    except RecursionError:
+        raise ValueError("exceeded max depth") from None
 
 
 def json_of_yaml(data: bytes, kind: Kind) -> tuple[bytes, list[str]]:
@@ -101,8 +104,13 @@ def typed(obj: T) -> T:
     gvk = getattr(obj, "GVK", None)
     if gvk is None or (obj.kind and obj.apiVersion):  # type: ignore[attr-defined]
         return obj
-    filled: Any = obj
-    return msgspec.structs.replace(filled, kind=gvk[2], apiVersion=_api_version(gvk))  # type: ignore[no-any-return]
+    return _with_type(obj, gvk)
+
+
+def _with_type(obj: T, gvk: tuple[str, str, str]) -> T:
+    known: Any = obj
+    typed: T = msgspec.structs.replace(known, kind=gvk[2], apiVersion=_api_version(gvk))
+    return typed
 
 
 def _api_version(gvk: tuple[str, str, str]) -> str:
@@ -122,7 +130,10 @@ def from_dict(value: dict[str, Any], kind: type[T]) -> T:
 
 def strict_problems(data: bytes, kind: Kind) -> list[str]:
     """Unknown and duplicate fields of a body that `decode` took, as warnings word them."""
-    return strict.problems(data, kind)
+    try:
+        return strict.problems(data, kind)
+    except RecursionError:
+        raise bad_request("exceeded max depth") from None
 
 
 def refuse_strictly(problems: list[str], kind: Kind) -> None:

@@ -72,13 +72,13 @@ class Quantity:
 
     @property
     def units(self) -> int:
-        """Whole units, rounded up: bytes of memory, cores, pods."""
-        return -(-self.nanos // NANO_PER_UNIT)
+        """Whole units, rounded away from zero: bytes of memory, cores, pods."""
+        return _away_from_zero(self.nanos, NANO_PER_UNIT)
 
     @property
     def millis(self) -> int:
-        """Thousandths, rounded up: millicores."""
-        return -(-self.nanos // 10**6)
+        """Thousandths, rounded away from zero: millicores."""
+        return _away_from_zero(self.nanos, 10**6)
 
     def __str__(self) -> str:
         """The canonical form: no precision lost, no fraction, the largest suffix possible."""
@@ -90,6 +90,10 @@ class Quantity:
 
     def _prints_binary(self) -> bool:
         return self.nanos % NANO_PER_UNIT == 0 and abs(self.nanos) >= 1024 * NANO_PER_UNIT
+
+
+def _away_from_zero(nanos: int, per_whole: int) -> int:
+    return -(-nanos // per_whole) if nanos >= 0 else nanos // per_whole
 
 
 def _binary_text(units: int) -> str:
@@ -152,7 +156,6 @@ def _scaled(digits: int, exponent: int) -> int:
     return int(-(-digits // 10**-exponent))
 
 
-@lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """The form in which Kubernetes keeps and answers a quantity; QuantityError if it is none."""
     return str(parse(text))

@@ -24,6 +24,13 @@ def problems(data: bytes, kind: Kind) -> list[str]:
     return walk.found
 
 
+def duplicates(data: bytes) -> list[str]:
+    """Keys that are set twice in JSON of no known kind (a patch)."""
+    walk = _Walk()
+    walk.untyped(json.loads(data, object_pairs_hook=_Pairs), "")
+    return walk.found
+
+
 class _Walk:
     def __init__(self) -> None:
         self.found: list[str] = []
@@ -62,6 +69,19 @@ class _Walk:
                 self._note(f'duplicate field "{path}.{key}"')
             seen.add(key)
             self._contained(inner, field, depth + 1, f"{path}.{key}")
+
+    def untyped(self, value: Any, path: str) -> None:
+        if isinstance(value, _Pairs):
+            seen: set[str] = set()
+            for key, inner in value:
+                where = f"{path}.{key}" if path else key
+                if key in seen:
+                    self._note(f'duplicate field "{where}"')
+                seen.add(key)
+                self.untyped(inner, where)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                self.untyped(inner, f"{path}[{index}]")
 
     def _note(self, problem: str) -> None:
         if problem not in self.found:

@@ -45,7 +45,10 @@ def to_json(data: bytes) -> tuple[bytes, list[str]]:
     YamlError with a message like Kubernetes' for what can not be read.
     """
     value, problems = load(data)
-    return msgspec.json.encode(value), problems
+    try:
+        return msgspec.json.encode(value), problems
+    except RecursionError:
+        raise YamlError("yaml: exceeded max depth") from None
 
 
 def load(data: bytes) -> tuple[Any, list[str]]:
