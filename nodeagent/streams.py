@@ -146,7 +146,7 @@ class SessionServer:
             await tunnel.send(_OPENED)
             await join(tunnel, _StatusLast(runtime), linger_s=None)
         finally:
-            stream.abort()
+            stream.close()
 
 
 def log_options(request: LogsRequest, now_s: float) -> LogOptions:

@@ -2,16 +2,18 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from controlplane.auth.user import User
 from controlplane.grpc.identity import Context, caller
 from controlplane.grpc.refusals import refusing
-from controlplane.registry.operations import Operations
 from kubeapi.errors import StatusError
 from kubeapi.resources import ResourceInfo, find
 from pinnace_wire import resources_pb2 as pb
 from pinnace_wire.resources_pb2_grpc import ResourcesServicer
+
+if TYPE_CHECKING:
+    from controlplane.registry.operations import Operations
 
 
 class _Addressed(Protocol):
@@ -31,7 +33,7 @@ def _who_and_what(context: Context, request: _Addressed) -> tuple[User, Resource
 class ResourcesService(ResourcesServicer):
     """Each method is one operation; refusals leave as `controlplane.grpc.refusals` says."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: "Operations") -> None:
         self._operations = operations
 
     async def Get(self, request: pb.GetRequest, context: Context) -> pb.Object:

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 import grpc.aio
 
 from controlplane.grpc.resources import ResourcesService
 from controlplane.grpc.tunnel import NodeTunnels, NodeTunnelService
-from controlplane.registry.operations import Operations
 from pinnace_wire.node_pb2_grpc import add_NodeTunnelServicer_to_server
 from pinnace_wire.resources_pb2_grpc import add_ResourcesServicer_to_server
+
+if TYPE_CHECKING:
+    from controlplane.registry.operations import Operations
 
 # Kubernetes takes request bodies of at most 3 MiB; a message has a little more around it.
 _REQUEST_MAX_BYTES: Final = 4 * 1024 * 1024
@@ -52,7 +54,7 @@ def _credentials(cert: Path, key: Path, client_ca: Path) -> grpc.ServerCredentia
 
 
 async def start(
-    address: str, cert: Path, key: Path, client_ca: Path, operations: Operations,
+    address: str, cert: Path, key: Path, client_ca: Path, operations: "Operations",
     tunnels: NodeTunnels,
 ) -> GrpcServer:  # fmt: skip
     """Listen on `address` ("0.0.0.0:6444"). Raises OSError where that is not possible."""

@@ -21,10 +21,9 @@ from kubeapi.streams.channels import (
     WebSocketProtocol,
     negotiate,
 )
-from kubeapi.streams.legs import LegClosed, SpdyLeg
+from kubeapi.streams.legs import PILED_UP_MAX_BYTES, LegClosed, SpdyLeg
 from kubeapi.streams.remotecommand import SpdyChannels
 from kubeapi.streams.spdy import Role
-from kubeapi.streams.upgrade import PILED_UP_MAX_BYTES
 
 _UNREAD_MAX_BYTES: Final = 64 * 1024
 _MESSAGE_MAX_BYTES: Final = 1024 * 1024

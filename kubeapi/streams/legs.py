@@ -12,10 +12,13 @@ from typing import Protocol
 
 from kubeapi.streams.channels import Channel, ChannelFrame
 from kubeapi.streams.remotecommand import SpdyChannels
+from kubeapi.streams.spdy import INITIAL_WINDOW_BYTES
 from kubeapi.streams.spdy_frames import LocalProtocolError, RemoteProtocolError
 
 SEND_MAX_BYTES = 32 * 1024
 READ_MAX_BYTES = 64 * 1024
+# The peer's own requests (pings) may cause us to write; who never reads our answers is cut off.
+PILED_UP_MAX_BYTES = 1024 * 1024
 # A client that was told that nothing more follows closes the connection; else it is closed.
 LINGER_S = 5.0
 
@@ -64,15 +67,22 @@ class ByteStream(Protocol):
 
 
 class SpdyLeg:
-    """A session's channels over a SPDY connection, in either role."""
+    """A session's channels over a SPDY connection, in either role.
+
+    Whoever waits, reads: a sender without a window reads on for the frame that opens it, and
+    leaves the data that comes before for the receiver. A peer that keeps windows sends at most
+    one session window ahead, so that this ends; for one that does not, reading stops there.
+    """
 
     def __init__(self, channels: SpdyChannels, stream: ByteStream) -> None:
         self._channels = channels
         self._stream = stream
         self._early: deque[ChannelFrame] = deque()
+        self._early_bytes = 0
         self._given: ChannelFrame | None = None
         self._progress = asyncio.Event()
-        self._ended = False
+        self._is_reading = False
+        self._is_over = False
 
     async def open(self, timeout_s: float) -> None:
         """Wait until every stream of the session is there. Raises LegClosed."""
@@ -80,7 +90,7 @@ class SpdyLeg:
             async with asyncio.timeout(timeout_s):
                 self._flush()
                 while self._channels.awaited:
-                    await self._read()
+                    await self._advance()
         except TimeoutError:
             missing = ", ".join(self._channels.awaited)
             raise LegClosed(f"timed out waiting for streams: {missing}") from None
@@ -93,19 +103,21 @@ class SpdyLeg:
             self._channels.acknowledge(self._given)
             self._given = None
         try:
+            self._flush()
             while not self._early:
-                self._flush()
-                await self._read()
+                await self._advance()
         except (LegClosed, ConnectionError):
             return None
         self._given = self._early.popleft()
+        self._early_bytes -= len(self._given.data)
+        self._progress.set()
         return self._given
 
     async def send(self, frame: ChannelFrame) -> None:
         data, at = frame.data, 0
         try:
             while True:
-                room = await self._room(frame.channel)
+                room = await self._room(frame.channel) if data else SEND_MAX_BYTES
                 piece = data[at : at + min(room, SEND_MAX_BYTES)]
                 at += len(piece)
                 is_last = at >= len(data)
@@ -126,24 +138,34 @@ class SpdyLeg:
     async def _room(self, channel: Channel) -> int:
         """Bytes that may be sent; a channel that nobody reads takes (and drops) anything."""
         while (room := self._channels.sendable_bytes(channel)) == 0:
-            if self._ended:
-                raise LegClosed("the connection was closed")
-            self._progress.clear()
-            await self._progress.wait()
+            await self._advance()
         return SEND_MAX_BYTES if room is None else room
 
-    async def _read(self) -> None:
-        data = await self._stream.read()
-        self._ended = not data
-        self._progress.set()
-        if not data:
+    async def _advance(self) -> None:
+        """Read once, or wait until something else has changed. Raises LegClosed at the end."""
+        if self._is_over:
             raise LegClosed("the connection was closed")
+        if self._is_reading or self._early_bytes >= INITIAL_WINDOW_BYTES:
+            self._progress.clear()
+            await self._progress.wait()
+            return
+        self._is_reading = True
         try:
-            self._early += self._channels.receive_data(data)
-        except RemoteProtocolError as error:
-            raise LegClosed(f"SPDY: {error}") from error
+            self._take(await self._stream.read())
         finally:
+            self._is_reading = False
+            self._progress.set()
+
+    def _take(self, data: bytes) -> None:
+        try:
+            frames = self._channels.receive_data(data)
             self._flush()
+        except (RemoteProtocolError, ConnectionError) as error:
+            self._is_over = True
+            raise LegClosed(f"SPDY: {error}") from error
+        self._is_over = not data
+        self._early += frames
+        self._early_bytes += sum(len(frame.data) for frame in frames)
 
     def _flush(self) -> None:
         # Never waits: replies must leave even while the peer holds up our data, or two sides

@@ -10,38 +10,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from kubeapi.errors import StatusError, internal
-from kubeapi.streams.legs import READ_MAX_BYTES
+from kubeapi.streams.socketstream import SocketStream
 
+_HEAD_MAX_BYTES: Final = 128 * 1024
 _BODY_MAX_BYTES: Final = 4096
-# The peer's own requests (pings) may cause us to write; who never reads our answers is cut off.
-PILED_UP_MAX_BYTES: Final = 1024 * 1024
 PROTOCOL_HEADER: Final = "x-stream-protocol-version"
-
-
-class SocketStream:
-    """A `ByteStream` over asyncio's reader and writer."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self) -> bytes:
-        return await self._reader.read(READ_MAX_BYTES)
-
-    def write(self, data: bytes) -> None:
-        if self._writer.transport.is_closing():
-            raise ConnectionResetError("the connection was closed")
-        self._writer.write(data)
-        if self._writer.transport.get_write_buffer_size() > PILED_UP_MAX_BYTES:
-            self._writer.transport.abort()
-            raise ConnectionAbortedError("the peer does not read what it asked for")
-
-    async def drain(self) -> None:
-        await self._writer.drain()
-
-    def abort(self) -> None:
-        """Drop the connection; nothing that is still to be written is."""
-        self._writer.transport.abort()
 
 
 @dataclass(frozen=True)
@@ -85,7 +58,7 @@ async def upgrade(url: str, protocols: Sequence[str], timeout_s: float) -> tuple
     try:
         async with asyncio.timeout(timeout_s):
             return await _upgrade(url, protocols)
-    except (OSError, ValueError, EOFError, asyncio.LimitOverrunError) as error:
+    except (OSError, ValueError) as error:
         # TimeoutError is an OSError, without a text of its own.
         why = str(error) or f"no answer within {timeout_s:g} s"
         raise internal(f"error dialing the container runtime: {why}") from error
@@ -95,24 +68,37 @@ async def _upgrade(url: str, protocols: Sequence[str]) -> tuple[str, SocketStrea
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname is None:
         raise ValueError(f"its streaming server is at {url!r}, and only http is supported")
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-    stream = SocketStream(reader, writer)
+    stream = await SocketStream.connect(parts.hostname, parts.port or 80)
     try:
-        writer.write(request_head(url, protocols))
-        head = parse_head(await reader.readuntil(b"\r\n\r\n"))
+        stream.write(request_head(url, protocols))
+        head, rest = await _read_head(stream)
         if head.status != 101:
-            raise await _refusal(head, reader)
+            raise await _refusal(head, rest, stream)
         protocol = head.headers.get(PROTOCOL_HEADER, "")
         if protocol not in protocols:
             raise ValueError(f"it chose the protocol {protocol!r} of {', '.join(protocols)}")
+        stream.unread(rest)
     except BaseException:
-        stream.abort()
+        stream.close()
         raise
     return protocol, stream
 
 
-async def _refusal(head: ResponseHead, reader: asyncio.StreamReader) -> StatusError:
-    length = int(head.headers.get("content-length", "0"))
-    body = await reader.readexactly(min(length, _BODY_MAX_BYTES))
-    why = body.decode(errors="replace").strip() or f"{head.status} {head.reason}"
-    return internal(f"unable to upgrade connection: {why}")
+async def _read_head(stream: SocketStream) -> tuple[ResponseHead, bytes]:
+    """The response's head, and what came after it in the same read."""
+    read = b""
+    while b"\r\n\r\n" not in read:
+        data = await stream.read()
+        read += data
+        if not data or len(read) > _HEAD_MAX_BYTES:
+            raise ValueError(f"its answer is no HTTP response: {read[:80]!r}")
+    head, _, rest = read.partition(b"\r\n\r\n")
+    return parse_head(head), rest
+
+
+async def _refusal(head: ResponseHead, body: bytes, stream: SocketStream) -> StatusError:
+    length = min(int(head.headers.get("content-length", "0")), _BODY_MAX_BYTES)
+    while len(body) < length and (data := await stream.read()):
+        body += data
+    why = body[:_BODY_MAX_BYTES].decode(errors="replace").strip()
+    return internal(f"unable to upgrade connection: {why or f'{head.status} {head.reason}'}")
