@@ -123,7 +123,7 @@ class ControlPlane:
             registry, self._rng, self._flags.service_cidr, self._flags.node_ports
         )
         addresses.start()
-        api = Api(registry, _authorizer(registry), addresses, self._clock, self._rng)
+        api = Api(registry, authorizer_over(registry), addresses, self._clock, self._rng)
         await bootstrap.ensure_objects(api)
         await bootstrap.ensure_api_service(
             api, self._flags.service_ip, self._flags.advertise_address, self._flags.secure_port
@@ -160,7 +160,7 @@ class ControlPlane:
 
     async def _run_controllers(self, api: Api) -> None:
         def client_for(user_name: str) -> LocalClient:
-            return LocalClient(api, _system_user(user_name))
+            return LocalClient(api, system_user(user_name))
 
         ca_pem = (self._flags.pki_dir / "ca.crt").read_text()
         manager = Manager(
@@ -189,7 +189,7 @@ class ControlPlane:
             await self._stops.pop()()
 
 
-def _authorizer(registry: Registry) -> Authorizer:
+def authorizer_over(registry: Registry) -> Authorizer:
     """RBAC over the caches of its four kinds, kept current by their changes."""
     authorizer = Authorizer()
 
@@ -207,7 +207,7 @@ def _authorizer(registry: Registry) -> Authorizer:
     return authorizer
 
 
-def _system_user(name: str) -> User:
+def system_user(name: str) -> User:
     prefix = "system:serviceaccount:"
     if name.startswith(prefix):
         namespace, _, account = name.removeprefix(prefix).partition(":")

@@ -65,6 +65,8 @@ class Requirement:
             return f"!{self.key}"
         if self.operator in (">", "<"):
             return f"{self.key}{self.operator}{''.join(self.values)}"
+        if len(self.values) == 1:  # shorter, and the form in which a Scale must say it
+            return f"{self.key}{'=' if self.operator == 'in' else '!='}{''.join(self.values)}"
         return f"{self.key} {self.operator} ({','.join(sorted(self.values))})"
 
 
