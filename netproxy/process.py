@@ -13,16 +13,21 @@ class ProcessFailure(Exception):
 
 async def run(name: str, *arguments: str, text: str = "") -> str:
     """Run `name` with `text` as its input; returns its output. Raises ProcessFailure."""
-    process = await asyncio.create_subprocess_exec(
-        find(name),
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    program = find(name)
+    # Its input is a file in memory: a pipe would have to be fed while the program may end early.
+    with os.fdopen(os.memfd_create(name), "w+b") as stdin:
+        stdin.write(text.encode())
+        stdin.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *arguments,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
     try:
         async with asyncio.timeout(PROCESS_TIMEOUT_S):
-            out, err = await process.communicate(text.encode())
+            out, err = await process.communicate()
     except BaseException as error:
         process.kill()
         await process.wait()

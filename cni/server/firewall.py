@@ -125,20 +125,26 @@ async def _run(name: str, *arguments: str, text: str = "") -> str:
     program = shutil.which(name, path=path)
     if program is None:
         raise FirewallFailure(f"{name} is not on this machine: apt-get install iptables")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    # Its input is a file in memory: a pipe would have to be fed while the program may end early.
+    with os.fdopen(os.memfd_create(name), "w+b") as stdin:
+        stdin.write(text.encode())
+        stdin.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *arguments,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
     try:
         async with asyncio.timeout(PROCESS_TIMEOUT_S):
-            out, err = await process.communicate(text.encode())
-    except TimeoutError:
+            out, err = await process.communicate()
+    except BaseException as error:
         process.kill()
         await process.wait()
-        raise FirewallFailure(f"{name} did not end within {PROCESS_TIMEOUT_S} s") from None
+        if isinstance(error, TimeoutError):
+            raise FirewallFailure(f"{name} did not end within {PROCESS_TIMEOUT_S} s") from None
+        raise
     if process.returncode != 0:
         raise FirewallFailure(f"{name}: {err.decode(errors='replace').strip()}")
     return out.decode()

@@ -5,6 +5,7 @@ raises `NetlinkFailure` when the kernel still says otherwise. All calls block: t
 worker thread. A `Netlink` stays in the network namespace in which it was opened.
 """
 
+import asyncio
 import ctypes
 import errno
 import os
@@ -83,14 +84,18 @@ class Netlink:
     """A netlink socket in the network namespace of the thread that opens it, for that thread."""
 
     def __init__(self) -> None:
-        self._route: Any = IPRoute(strict_check=True)
-        self._route.fileno()  # opens the socket here and now
+        # pyroute2 waits on an event loop of its own; uvloop, where it is the policy, knows no
+        # netlink.
+        self._loop = asyncio.SelectorEventLoop()
+        self._route: Any = IPRoute(strict_check=True, use_event_loop=self._loop)
 
     def __enter__(self) -> "Netlink":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._route.close()
+        self._loop.run_until_complete(asyncio.sleep(0))  # the transport's last word
+        self._loop.close()
 
     # -- what is there
 
@@ -166,11 +171,14 @@ class Netlink:
         if not whole(self.link(host_name), pod.link(pod_name)):
             self.ensure_absent(host_name)
             self._create_veth(host_name, pod_name, netns=netns, mac=mac, mtu=mtu, bridge=bridge)
-        host, inner = self._expect(host_name), pod._expect(pod_name)
+        host, inner = self.link(host_name), pod.link(pod_name)
+        if host is None or inner is None or not whole(host, inner):
+            raise NetlinkFailure(
+                f"no veth pair {host_name} and {pod_name} in {netns}; is {pod_name} somebody's?"
+                f" (found {host} and {inner})"
+            )
         # Hairpin: with br_netfilter a pod's own VIP is answered through its own port.
         self._call(f"set hairpin on {host_name}", "brport", "set", index=host.index, mode=1)
-        if not whole(host, inner):
-            raise NetlinkFailure(f"veth pair {host_name}, {pod_name}: got {host} and {inner}")
         return host, inner
 
     def _create_veth(
@@ -196,6 +204,8 @@ class Netlink:
     def ensure_address(self, link: Link, address: str, *, only: bool = True) -> None:
         """`address` (with its prefix length) on the link and, with `only`, no other IPv4 one."""
         present = self.addresses(link.index)
+        if address in present and (not only or len(present) == 1):
+            return
         for other in present - {address} if only else ():
             self._call(f"drop {other}", "addr", "del", index=link.index, **_split(other))
         if address not in present:
@@ -206,17 +216,20 @@ class Netlink:
             raise NetlinkFailure(f"{link.name} has {sorted(after)} instead of {address}")
 
     def ensure_up(self, name: str) -> Link:
-        if not self._expect(name).up:
-            self._do(f"set {name} up", "set", index=self._expect(name).index, state="up")
+        link = self._expect(name)
+        if link.up:
+            return link
+        self._do(f"set {name} up", "set", index=link.index, state="up")
         return self._verify(name, lambda link: link.up)
 
     def ensure_route(self, link: Link, destination: str, gateway: str = "") -> None:
         """A route through the link; one to the same destination by another way is replaced."""
         wanted = Route(destination, gateway, link.index)
-        if wanted not in self.routes():
-            via = {"gateway": gateway} if gateway else {"scope": RT_SCOPE_LINK}
-            what = f"route {destination} through {link.name}"
-            self._call(what, "route", "replace", dst=destination, oif=link.index, **via)
+        if wanted in self.routes():
+            return
+        via = {"gateway": gateway} if gateway else {"scope": RT_SCOPE_LINK}
+        what = f"route {destination} through {link.name}"
+        self._call(what, "route", "replace", dst=destination, oif=link.index, **via)
         if wanted not in self.routes():
             raise NetlinkFailure(f"no route {wanted} after it was set")
 
@@ -270,20 +283,6 @@ def retry_interrupted(dump: Callable[[], T]) -> T:
         except NetlinkDumpInterrupted:
             continue
     return dump()
-
-
-def announce(interface: str, mac: str, address: str) -> None:
-    """One gratuitous ARP request (RFC 5227, section 3): "this address is at this MAC now".
-
-    For neighbours that still remember the address at a pod that is gone.
-    """
-    source = bytes.fromhex(mac.replace(":", ""))
-    ip = socket.inet_aton(address)
-    ethernet = b"\xff" * 6 + source + b"\x08\x06"
-    arp = b"\x00\x01\x08\x00\x06\x04\x00\x01" + source + ip + b"\x00" * 6 + ip
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packets:
-        packets.bind((interface, 0))
-        packets.send(ethernet + arp)
 
 
 def set_sysctl(name: str, value: str) -> None:

@@ -17,7 +17,6 @@ from cni.server.netlink import (
     Netlink,
     NetlinkFailure,
     Route,
-    announce,
     in_namespace,
     set_sysctl,
 )
@@ -37,8 +36,9 @@ class Bridge:
 
 
 def mac_of(address: str) -> str:
-    """A MAC derived from the address, so that a reused address never meets a stale neighbour
-    entry. 0a: locally administered, unicast."""
+    """A MAC derived from the address: whoever remembers the address of a pod that is gone is right
+    about the next one too, which no gratuitous ARP could promise while the bridge's port is still
+    coming up. 0a: locally administered, unicast."""
     return "0a:58:" + ipaddress.IPv4Address(address).packed.hex(":")
 
 
@@ -63,7 +63,7 @@ def attach(bridge: Bridge, lease: Lease) -> Wiring:
     """Wire the pod of `lease`; a second time it verifies, and repairs what is not so."""
     mac, name = mac_of(lease.address), port_name(lease.attachment)
     with Netlink() as host, in_namespace(lease.netns), Netlink() as pod:
-        outer, _ = host.ensure_veth(
+        outer, inner = host.ensure_veth(
             pod,
             name,
             lease.ifname,
@@ -73,15 +73,11 @@ def attach(bridge: Bridge, lease: Lease) -> Wiring:
             bridge=bridge.link,
         )
         pod.ensure_up("lo")
-        inner = pod.ensure_up(lease.ifname)
         pod.ensure_address(inner, f"{lease.address}/32")
+        inner = pod.ensure_up(lease.ifname)
         pod.ensure_route(inner, f"{bridge.gateway}/32")
         pod.ensure_route(inner, "default", bridge.gateway)
-        # The gateway sends packets back out of the bridge they came from and would tell pods to
-        # shorten the way, past the NAT.
-        for scope in ("all", lease.ifname):
-            set_sysctl(f"net/ipv4/conf/{scope}/accept_redirects", "0")
-        announce(lease.ifname, mac, lease.address)
+        _refuse_redirects(lease.ifname)
     return Wiring(
         bridge=Interface(BRIDGE, bridge.link.mac, bridge.mtu),
         host=Interface(name, outer.mac, bridge.mtu),
@@ -89,6 +85,13 @@ def attach(bridge: Bridge, lease: Lease) -> Wiring:
         address=f"{lease.address}/32",
         gateway=bridge.gateway,
     )
+
+
+def _refuse_redirects(ifname: str) -> None:
+    """The gateway sends packets back out of the bridge they came from and would tell pods to
+    shorten the way, past the NAT."""
+    for scope in ("all", ifname):
+        set_sysctl(f"net/ipv4/conf/{scope}/accept_redirects", "0")
 
 
 def detach(attachment: Attachment) -> bool:

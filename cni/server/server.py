@@ -14,6 +14,7 @@ from base.clock import Clock
 from cni.install import tombstone_dir
 from cni.server import firewall, podnetwork, protocol
 from cni.server.addresses import Addresses, Lease, parse_pod_cidr
+from cni.server.firewall import FirewallFailure
 from cni.server.netlink import NetlinkFailure
 from cni.server.protocol import Attachment, CniError, ErrorCode, Request
 
@@ -144,7 +145,7 @@ class CniServer:
             await self._clock.sleep(UPKEEP_EVERY_S)
             try:
                 await self._set_up_node()
-            except (NetlinkFailure, firewall.FirewallFailure) as failure:
+            except (NetlinkFailure, FirewallFailure) as failure:
                 logger.error("the pod network is not whole: %s", failure)
 
     async def _set_up_node(self) -> None:
@@ -209,7 +210,7 @@ class CniServer:
             return protocol.encode_answer(0, body)
         except CniError as error:
             failure = error
-        except (NetlinkFailure, OSError) as error:
+        except (NetlinkFailure, FirewallFailure, OSError) as error:
             failure = CniError(ErrorCode.NETWORK_FAILURE, "pod network set-up failed", str(error))
         logger.warning("answered with CNI error %d: %s", failure.code, failure)
         return protocol.encode_answer(1, protocol.error_answer(failure, version))
@@ -226,11 +227,20 @@ class CniServer:
         now_s = self._clock.now_s()
         lease = self._addresses.acquire(request.attachment, request.netns, now_s)
         try:
-            wiring = await self._in_thread(podnetwork.attach, bridge, lease)
-        except NetlinkFailure:
-            await self._free([lease])
+            wiring = await self._attach(bridge, lease)
+        except (NetlinkFailure, FirewallFailure):
+            await self._drop(lease.attachment)
             raise
         return protocol.add_answer(request.version, wiring)
+
+    async def _attach(self, bridge: podnetwork.Bridge, lease: Lease) -> protocol.Wiring:
+        try:
+            return await self._in_thread(podnetwork.attach, bridge, lease)
+        except NetlinkFailure as failure:
+            # Perhaps somebody took the bridge away since upkeep last looked.
+            logger.warning("wiring %s again: %s", lease.container_id, failure)
+            await self._set_up_node()
+            return await self._in_thread(podnetwork.attach, await self._present_bridge(), lease)
 
     async def _delete(self, request: Request) -> None:
         if request.plugin != "loopback":

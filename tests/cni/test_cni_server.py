@@ -172,6 +172,19 @@ async def test_pods_reach_out_although_others_drop_forwarding(node: Lab, plugin:
             assert await connect(pod, OUTSIDE_ADDRESS, port) == UPLINK_ADDRESS.encode()
 
 
+async def test_a_reused_address_is_reached_at_once(node: Lab, plugin: Plugin) -> None:
+    async with serving(plugin, cidr="10.244.3.0/30"):
+        for container in ("a", "b", "c"):
+            pod = node.space(container)
+            await plugin.add(pod, container)
+            async with who_calls(pod) as port:
+                before = time.monotonic()
+                assert await connect(None, "10.244.3.2", port) == b"10.244.3.1"
+                # A neighbour entry that is wrong is doubted after 5 s at the earliest.
+                assert time.monotonic() - before < 2
+            assert (await plugin.run("DEL", pod, container))[0] == 0
+
+
 async def test_the_life_of_an_attachment(node: Lab, plugin: Plugin) -> None:
     pod = node.space("a")
     async with serving(plugin):
@@ -269,6 +282,7 @@ async def test_a_failed_add_keeps_no_address(node: Lab, plugin: Plugin) -> None:
     async with serving(plugin):
         status, error = await plugin.run("ADD", pod, "a")
         assert (status, error["code"]) == (1, 100)
+        assert "is eth0 somebody's?" in error["details"]
         pod.remove()
         status, error = await plugin.run("ADD", pod, "b")
         assert (status, error["code"]) == (1, 100)
@@ -430,6 +444,15 @@ async def test_somebody_deletes_the_bridge_and_the_rules(
             assert await connect(pod, OUTSIDE_ADDRESS, port) == UPLINK_ADDRESS.encode()
 
 
+async def test_an_add_mends_the_bridge_it_needs(node: Lab, plugin: Plugin) -> None:
+    pod = node.space("a")
+    async with serving(plugin):
+        sh("ip link del pinnace0")
+        await plugin.add(pod, "a")
+        async with who_calls(pod) as port:
+            assert await connect(None, "10.244.3.2", port) == b"10.244.3.1"
+
+
 async def test_remove_all_leaves_nothing(node: Lab, plugin: Plugin) -> None:
     rules, links = sh("iptables-save"), node_links()
     pods = [node.space("a"), node.space("b")]
@@ -479,7 +502,12 @@ async def main():
 
 asyncio.run(main())
 """
-POINTS = ["podnetwork.attach", "Netlink.ensure_route", "podnetwork.announce", "Addresses._remember"]
+POINTS = [
+    "podnetwork.attach",
+    "Netlink.ensure_route",
+    "podnetwork._refuse_redirects",
+    "Addresses._remember",
+]
 
 
 async def crash(plugin: Plugin, pod: Space, point: str) -> asyncio.subprocess.Process:
