@@ -7,6 +7,6 @@ reads a clock: what time it is, is told.
 """
 
 from controlplane.rest.table.columns import columns
-from controlplane.rest.table.render import IncludeObject, cells, row, table
+from controlplane.rest.table.render import Item, cells, row, table
 
-__all__ = ["IncludeObject", "cells", "columns", "row", "table"]
+__all__ = ["Item", "cells", "columns", "row", "table"]

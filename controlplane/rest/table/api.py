@@ -169,7 +169,9 @@ def lease_candidate_cells(obj: Any, now_s: float) -> list[Any]:
     spec = obj.spec
     fields = ("leaseName", "binaryVersion", "emulationVersion", "strategy")
     texts = [(getattr(spec, field) if spec else None) or "" for field in fields]
-    times = [since(getattr(spec, field), now_s) for field in ("pingTime", "renewTime")]
+    times = [
+        since(getattr(spec, field) if spec else None, now_s) for field in ("pingTime", "renewTime")
+    ]
     return [name_of(obj), *texts, *times, age_of(obj, now_s)]
 
 

@@ -93,40 +93,25 @@ def component_cells(obj: core_v1.ComponentStatus, _now_s: float) -> list[Any]:
     return [name_of(obj), status, message, error]
 
 
-def event_cells(obj: core_v1.Event, now_s: float) -> list[Any]:
+def event_cells(obj: core_v1.Event | events_v1.Event, now_s: float) -> list[Any]:
+    """Events are one set of objects, served in two groups with different fields."""
     series = (obj.series.lastObservedTime, obj.series.count) if obj.series else None
-    involved = obj.involvedObject or core_v1.ObjectReference()
-    source = obj.source or core_v1.EventSource()
-    return _event(
-        obj,
-        (obj.firstTimestamp, obj.lastTimestamp, obj.count, series),
-        involved,
-        (source.component or obj.reportingComponent, source.host or obj.reportingInstance),
-        obj.message,
-        now_s,
-    )
-
-
-def new_event_cells(obj: events_v1.Event, now_s: float) -> list[Any]:
-    series = (obj.series.lastObservedTime, obj.series.count) if obj.series else None
-    source = obj.deprecatedSource or core_v1.EventSource()
-    times = (
-        obj.deprecatedFirstTimestamp,
-        obj.deprecatedLastTimestamp,
-        obj.deprecatedCount,
-        series,
-    )
-    return _event(
-        obj,
-        times,
-        obj.regarding or core_v1.ObjectReference(),
-        (
-            source.component or obj.reportingController,
-            source.host or obj.reportingInstance,
-        ),
-        obj.note,
-        now_s,
-    )
+    if isinstance(obj, events_v1.Event):
+        times = (
+            obj.deprecatedFirstTimestamp,
+            obj.deprecatedLastTimestamp,
+            obj.deprecatedCount,
+            series,
+        )
+        involved, component = obj.regarding, obj.reportingController
+        source, message = obj.deprecatedSource, obj.note
+    else:
+        times = (obj.firstTimestamp, obj.lastTimestamp, obj.count, series)
+        involved, component = obj.involvedObject, obj.reportingComponent
+        source, message = obj.source, obj.message
+    source = source or core_v1.EventSource()
+    reported = (source.component or component, source.host or obj.reportingInstance)
+    return _event(obj, times, involved or core_v1.ObjectReference(), reported, message, now_s)
 
 
 _Times = tuple[str | None, str | None, int | None, tuple[str | None, int | None] | None]

@@ -4,8 +4,8 @@ A row carries the object's metadata unless the client asks for all of it or noth
 encoded one by one, so that a long list can be sent in slices.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -19,9 +19,9 @@ from controlplane.rest.table import (
     workloads,
 )
 from controlplane.rest.table.columns import encoded
+from kubeapi.errors import bad_request
 from kubeapi.resources import ResourceInfo
 
-IncludeObject = Literal["Metadata", "Object", "None"]
 Printer = Callable[[Any, float], list[Any]]
 
 TABLE_VERSION: Final = "meta.k8s.io/v1"
@@ -64,7 +64,7 @@ PRINTERS: Final[dict[tuple[str, str], Printer]] = {
     ("coordination.k8s.io", "Lease"): cluster.lease_cells,
     ("coordination.k8s.io", "LeaseCandidate"): api.lease_candidate_cells,
     ("discovery.k8s.io", "EndpointSlice"): network.endpoint_slice_cells,
-    ("events.k8s.io", "Event"): cluster.new_event_cells,
+    ("events.k8s.io", "Event"): cluster.event_cells,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): api.flow_schema_cells,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): api.priority_level_cells,
     ("networking.k8s.io", "IPAddress"): network.ip_address_cells,
@@ -105,51 +105,74 @@ def cells(info: ResourceInfo, obj: Any, now_s: float) -> list[Any]:
     return PRINTERS.get((info.group, info.kind), api.created_at_cells)(obj, now_s)
 
 
+class Item(Protocol):
+    """What is printed: an object and its JSON, which is made only where a client asks for it."""
+
+    @property
+    def obj(self) -> Any: ...
+
+    def json(self) -> bytes: ...
+
+
+BodyOf = Callable[[Any], bytes]
+
+
+def own_json(item: Item) -> bytes:
+    return item.json()
+
+
 def row(
     info: ResourceInfo,
-    obj: Any,
-    body: bytes,
-    include_object: IncludeObject,
+    item: Item,
+    include_object: str,
     now_s: float,
+    *,
+    body_of: BodyOf = own_json,
     version: str = TABLE_VERSION,
 ) -> bytes:
-    """One row; `body` is the object's own JSON, used where all of it is asked for."""
-    parts = [b'{"cells":', _encode(cells(info, obj, now_s))]
+    """One row. `include_object` is Metadata, Object or None, by Kubernetes' query parameter.
+
+    `body_of` gives the object's JSON where that is not its own (another API version).
+    """
+    parts = [b'{"cells":', _encode(cells(info, item.obj, now_s))]
     conditions = ROW_CONDITIONS.get((info.group, info.kind))
-    if conditions is not None and (found := conditions(obj)):
+    if conditions is not None and (found := conditions(item.obj)):
         parts += [b',"conditions":', _encode(found)]
-    parts += [b',"object":', _row_object(obj, body, include_object, version), b"}"]
+    match include_object:
+        case "None":
+            shown = b"null"
+        case "Object":
+            shown = body_of(item).rstrip()
+        case "Metadata":
+            shown = _metadata_only(item.obj, version)
+        case _:
+            raise bad_request(f"unrecognized includeObject value: '{include_object}'")
+    parts += [b',"object":', shown, b"}"]
     return b"".join(parts)
 
 
 def table(
     info: ResourceInfo,
-    objects: Iterable[tuple[Any, bytes]],
-    *,
-    include_object: IncludeObject = "Metadata",
+    items: Iterable[Item],
+    metadata: Mapping[str, Any],
+    include_object: str,
     now_s: float,
-    resource_version: str = "",
-    continue_token: str = "",
-    remaining: int | None = None,
+    *,
     with_columns: bool = True,
+    body_of: BodyOf = own_json,
     version: str = TABLE_VERSION,
 ) -> bytes:
-    """A meta.k8s.io Table of (object, its JSON) pairs.
+    """A meta.k8s.io Table; `metadata` is that of the list (resourceVersion, continue, ...).
 
-    Of a watch's events only the first has the columns. `remaining` is how many objects of a list
-    in pages are yet to come. `version` is as the client asked: meta.k8s.io/v1 or v1beta1.
+    Of a watch's events only the first has the columns. `version` is as the client asked:
+    meta.k8s.io/v1 or v1beta1. Raises StatusError 400 for an `include_object` that is none.
     """
     order = ORDERS.get((info.group, info.kind))
     if order is not None:
-        objects = sorted(objects, key=lambda pair: order(pair[0]))
-    metadata: dict[str, Any] = {}
-    if resource_version:
-        metadata["resourceVersion"] = resource_version
-    if continue_token:
-        metadata["continue"] = continue_token
-    if remaining is not None:
-        metadata["remainingItemCount"] = remaining
-    rows = b",".join(row(info, obj, body, include_object, now_s, version) for obj, body in objects)
+        items = sorted(items, key=lambda item: order(item.obj))
+    rows = (
+        row(info, item, include_object, now_s, body_of=body_of, version=version) for item in items
+    )
     return b"".join(
         [
             b'{"kind":"Table","apiVersion":"',
@@ -159,19 +182,13 @@ def table(
             b',"columnDefinitions":',
             encoded(info) if with_columns else b"null",
             b',"rows":[',
-            rows,
+            b",".join(rows),
             b"]}",
         ]
     )
 
 
-def _row_object(obj: Any, body: bytes, include_object: IncludeObject, version: str) -> bytes:
-    match include_object:
-        case "None":
-            return b"null"
-        case "Object":
-            return body
-        case _:
-            metadata = b"{}" if obj.metadata is None else _encode(obj.metadata)
-            head = b'{"kind":"PartialObjectMetadata","apiVersion":"'
-            return b"".join([head, version.encode(), b'","metadata":', metadata, b"}"])
+def _metadata_only(obj: Any, version: str) -> bytes:
+    metadata = b"{}" if obj.metadata is None else _encode(obj.metadata)
+    head = b'{"kind":"PartialObjectMetadata","apiVersion":"'
+    return b"".join([head, version.encode(), b'","metadata":', metadata, b"}"])
