@@ -20,6 +20,13 @@ resolv=$(cat /etc/resolv.conf)
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p "$(dirname "$(readlink -m /etc/resolv.conf)")"
 [ -e /etc/resolv.conf ] || printf '%s\\n' "$resolv" >"$(readlink -m /etc/resolv.conf)"
+# sysfs shows the links of the network namespace that it was mounted in.
+mkdir /run/cgroup
+mount --rbind /sys/fs/cgroup /run/cgroup
+mount -t sysfs sysfs /sys
+mount --rbind /run/cgroup /sys/fs/cgroup
+umount -l /run/cgroup
+rmdir /run/cgroup
 hostname tour
 ip link set lo up
 ip link add eth0 type veth peer name uplink
