@@ -10,9 +10,9 @@ import msgspec
 
 from controlplane.registry.options import Call
 from controlplane.registry.stored import Stored
-from kubeapi import codec, convert, errors, strict
+from kubeapi import codec, errors, patch, strict
 from kubeapi.client import PatchType
-from kubeapi.patch import json_patch, merge_patch, strategic_merge_patch
+from kubeapi.convert import convert
 from kubeapi.resources import SUBRESOURCE_KINDS, ResourceInfo, kind_class
 
 
@@ -46,7 +46,7 @@ def to_storage(call: Call, obj: Any) -> Any:
     if call.info.is_storage_version or type(obj) is not call.info.type:
         return obj
     storage = call.info.storage
-    return codec.from_dict(convert.convert(codec.to_dict(obj), storage.api_version), storage.type)
+    return codec.from_dict(convert(codec.to_dict(obj), storage.api_version), storage.type)
 
 
 def _version(api_version: str) -> str:
@@ -77,10 +77,12 @@ def _check_header(data: bytes, api_version: str, kind: str) -> None:
 
 def _check_strictly(call: Call, data: bytes, cls: type[Any], what: str, kind: str) -> None:
     """Unknown and duplicate fields: refused, warned of or ignored, as the client asks."""
-    if call.field_validation == "Ignore":
-        return
-    problems = strict.problems(data, cls)
-    if not problems:
+    if call.field_validation != "Ignore":
+        _report(call, strict.problems(data, cls), what, kind)
+
+
+def _report(call: Call, problems: list[str], what: str, kind: str) -> None:
+    if not problems or call.field_validation == "Ignore":
         return
     if call.field_validation == "Strict":
         raise errors.bad_request(
@@ -101,22 +103,22 @@ def patcher(call: Call, data: bytes, content_type: str) -> Callable[[Stored], An
             "the body of the request was in an unknown format - accepted media types include: "
             f"{accepted}",
         ) from None  # fmt: skip
-    try:
-        patch = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from None
+    change, duplicated = patch.parse(patch_type, data)
     _, kind, cls = body_kind(call)
+    what = f'{kind} in version "{_version(call.info.api_version)}"'
+    _report(call, duplicated, what, kind)
 
-    def change(stored: Stored) -> Any:
-        current = present_dict(call.info, stored)
-        patched = _APPLY[patch_type](current, patch, cls)
-        encoded = msgspec.json.encode(patched)
-        obj = codec.decode(encoded, cls)
-        what = f'{kind} in version "{_version(call.info.api_version)}"'
+    def patched(stored: Stored) -> Any:
+        outcome = patch.apply(patch_type, present_dict(call.info, stored), change, cls)
+        encoded = msgspec.json.encode(outcome)
+        try:
+            obj = codec.decode(encoded, cls)
+        except errors.StatusError as error:
+            raise patch.refusal(patch_type, change, outcome, error.message) from None
         _check_strictly(call, encoded, cls, what, kind)
         return to_storage(call, obj)
 
-    return change
+    return patched
 
 
 def present_dict(info: ResourceInfo, stored: Stored) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def present_dict(info: ResourceInfo, stored: Stored) -> dict[str, Any]:
     value = stored.as_dict()
     if info.is_storage_version or stored.layout.info.resource != info.resource:
         return value
-    return convert.convert(value, info.api_version)
+    return convert(value, info.api_version)
 
 
 def present(info: ResourceInfo, stored: Stored) -> bytes:
@@ -132,10 +134,3 @@ def present(info: ResourceInfo, stored: Stored) -> bytes:
     if info.is_storage_version or stored.layout.info.resource != info.resource:
         return stored.json()
     return msgspec.json.encode(present_dict(info, stored))
-
-
-_APPLY: dict[PatchType, Callable[[Any, Any, type[Any]], Any]] = {
-    PatchType.JSON: lambda current, patch, cls: json_patch(current, patch),
-    PatchType.MERGE: lambda current, patch, cls: merge_patch(current, patch),
-    PatchType.STRATEGIC: strategic_merge_patch,
-}

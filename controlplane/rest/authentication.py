@@ -23,11 +23,13 @@ class Authenticator:
     def user_of(self, request: web.BaseRequest) -> User:
         """Raises StatusError 401 for credentials that are no good."""
         tls = request.transport.get_extra_info("ssl_object") if request.transport else None
-        user = self._known.get(tls) if tls is not None else ANONYMOUS
-        if user is None and tls is not None:
-            user = self._known[tls] = _certified(tls)
+        user = ANONYMOUS if tls is None else self._known.get(tls) or self._read(tls)
         if user is ANONYMOUS and "Authorization" in request.headers:
             raise errors.StatusError(401, "Unauthorized", "Unauthorized")
+        return user
+
+    def _read(self, tls: ssl.SSLObject) -> User:
+        user = self._known[tls] = _certified(tls)
         return user
 
 

@@ -58,7 +58,10 @@ def tabulated(
     *,
     with_columns: bool = True,
 ) -> bytes:
-    return table.table(info, items, metadata, include, now_s, with_columns=with_columns)
+    return table.table(
+        info.storage, items, metadata, include, now_s,
+        with_columns=with_columns, body_of=lambda item: bodies.present(info, item),
+    )  # fmt: skip
 
 
 def metadata_only(stored: Stored) -> dict[str, Any]:
