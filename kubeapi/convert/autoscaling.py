@@ -156,7 +156,7 @@ def _cpu_metric(percent: int | None, part: str) -> list[Map]:
 
 
 def _metric_to_v1(metric: Map, part: str) -> Map:
-    home, names = _SOURCES[metric["type"]]
+    home, names = _SOURCES.get(metric.get("type", ""), ("", {}))
     flat: Map = {}
     for name, path in names.items():
         value: Any = metric.get(home) or {}
@@ -164,12 +164,14 @@ def _metric_to_v1(metric: Map, part: str) -> Map:
             value = (value or {}).get(part if step == "%" else step)
         if value is not None:
             flat[name.replace("%", part)] = value
-    return {"type": metric["type"], home: flat}
+    return {"type": metric.get("type"), home: flat} if home else metric
 
 
 def _metric_to_v2(metric: Map, part: str) -> Map:
     home, names = _SOURCES.get(metric.get("type", ""), ("", {}))
-    flat = metric.get(home) or {}
+    flat = metric.get(home)
+    if not isinstance(flat, dict):
+        return metric
     deep: Map = {}
     for name, path in names.items():
         value = flat.get(name.replace("%", part))
@@ -180,7 +182,7 @@ def _metric_to_v2(metric: Map, part: str) -> Map:
             at[path[-1]] = value
     if part == "target" and part in deep:
         deep[part]["type"] = _target_type(deep[part])
-    return {"type": metric.get("type"), home: deep} if home else metric
+    return {"type": metric.get("type"), home: deep}
 
 
 def _target_type(target: Map) -> str:

@@ -1,11 +1,8 @@
 """`python -m kubeapi.generate`: rewrite kubeapi/types from the published schema."""
 
-from pathlib import Path
-
+from kubeapi.generate import DIGEST, TYPES, digest
 from kubeapi.generate.render import render
 from kubeapi.generate.schema import load
-
-TYPES = Path(__file__).parent.parent / "types"
 
 
 def main() -> None:
@@ -15,6 +12,7 @@ def main() -> None:
             stale.unlink()
     for name, text in files.items():
         (TYPES / name).write_text(text)
+    DIGEST.write_text(digest() + "\n")
 
 
 if __name__ == "__main__":
