@@ -1,5 +1,6 @@
 """What `pinnace test` makes of the groups' outcomes."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -57,3 +58,9 @@ def test_groups_are_the_directories_of_tests() -> None:
 
 def test_budgets_leave_the_whole_under_a_quarter_of_an_hour() -> None:
     assert sum(testing.BUDGET_S.values()) < 15 * 60
+
+
+def test_the_page_has_the_budgets() -> None:
+    page = (testing.TOP / "docs" / "testing.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| (\d+) \|", page, re.M)
+    assert {name: int(budget) for name, budget in rows} == testing.BUDGET_S
