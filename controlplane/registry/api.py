@@ -17,7 +17,7 @@ from base.clock import Clock, rfc3339
 from controlplane.admission import chain
 from controlplane.auth.forbidden import forbidden_error
 from controlplane.auth.rbac import Authorizer
-from controlplane.registry import kinds, lifecycle, strategy, subresources, writes
+from controlplane.registry import kinds, lifecycle, reviews, strategy, subresources, writes
 from controlplane.registry.cache import ResourceCache
 from controlplane.registry.options import Call, DeleteOptions, ListOptions
 from controlplane.registry.registry import Overtaken, Registry
@@ -174,6 +174,12 @@ class Api:
         self.authorize(call)
         if call.subresource:
             await subresources.create(self, call, obj)
+            return None
+        if reviews.is_review(call):
+            return reviews.answer(self, call, obj)
+        if call.info.resource == "bindings":
+            call.name = lifecycle.metadata_of(obj).name or ""
+            await subresources.create(self, subresources.pod_binding(call), obj)
             return None
         return await self._create(call, obj)
 

@@ -32,7 +32,7 @@ class Registry:
         self._caches = {
             (info.group, info.resource): ResourceCache(info)
             for info in RESOURCES
-            if info.is_storage_version and "create" in info.verbs and "get" in info.verbs
+            if info.is_storage_version and "get" in info.verbs
         }
         self._by_prefix = {cache.prefix: cache for cache in self._caches.values()}
         self._watcher: Watcher | None = None

@@ -71,7 +71,10 @@ class Stored:
 
     def bare_pieces(self) -> tuple[bytes, memoryview]:
         """The object without its opening brace, kind and apiVersion, as lists hold it."""
-        head = b'"metadata":{"resourceVersion":"%d",' % self.revision
+        if not self.revision:  # it was never stored: a review, or a dry run
+            head = _METADATA
+        else:
+            head = b'"metadata":{"resourceVersion":"%d",' % self.revision
         return head, memoryview(self.value)[self.layout.skip :]
 
     def json(self) -> bytes:
@@ -90,7 +93,8 @@ class Stored:
 def _label(obj: Any, info: ResourceInfo, revision: int) -> None:
     msgspec.structs.force_setattr(obj, "kind", info.kind)
     msgspec.structs.force_setattr(obj, "apiVersion", info.api_version)
-    msgspec.structs.force_setattr(obj.metadata, "resourceVersion", str(revision))
+    if revision:
+        msgspec.structs.force_setattr(obj.metadata, "resourceVersion", str(revision))
 
 
 def join_list(kind: str, api_version: str, metadata: bytes, items: Iterable[Stored]) -> bytes:

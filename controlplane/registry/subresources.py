@@ -18,7 +18,7 @@ from controlplane.registry.registry import Overtaken
 from controlplane.registry.stored import Layout, Stored
 from kubeapi import errors, selectors
 from kubeapi.errors import Cause
-from kubeapi.resources import ResourceInfo
+from kubeapi.resources import ResourceInfo, resource_of
 from kubeapi.types import autoscaling_v1, core_v1, meta_v1
 
 if TYPE_CHECKING:
@@ -65,6 +65,11 @@ async def patch(api: Api, call: Call, change: _Change) -> Stored:
             if given != "0":
                 break
     raise lifecycle.modified(call.info, call.name)
+
+
+def pod_binding(call: Call) -> Call:
+    """The old way to bind a pod, `bindings`, as the new one: `pods/<name>/binding`."""
+    return replace(call, info=resource_of(core_v1.Pod), subresource="binding")
 
 
 def unsupported(call: Call) -> errors.StatusError:

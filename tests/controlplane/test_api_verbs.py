@@ -284,3 +284,17 @@ async def test_bad_resource_versions(opened: Opener, text: str, code: int, messa
         error = await refused(api.list("v1/configmaps", resource_version=text))
         assert error.code == code
         assert message in error.message
+
+
+async def test_reviews_are_answered_and_never_stored(opened: Opener) -> None:
+    async with opened() as api:
+        asked = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+        mine = await api.create("authorization.k8s.io/v1/selfsubjectaccessreviews", asked)
+        assert mine["status"] == {"allowed": True}
+        assert "resourceVersion" not in mine["metadata"]
+        asked["spec"]["user"] = "somebody"  # type: ignore[index]
+        theirs = await api.create("authorization.k8s.io/v1/subjectaccessreviews", asked)
+        assert theirs["status"]["allowed"] is False
+        who = await api.create("authentication.k8s.io/v1/selfsubjectreviews", {})
+        assert who["status"]["userInfo"]["username"] == "kubernetes-admin"
+        assert await api.list("v1/componentstatuses") == []
