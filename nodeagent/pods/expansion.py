@@ -12,9 +12,9 @@ _REFERENCE = re.compile(r"\$(\$|\([^)]*\))")
 
 def expand(text: str, known: Mapping[str, str]) -> str:
     def replacement(match: re.Match[str]) -> str:
-        token = match.group(1)
-        if token == "$":
+        name = match.group(1)
+        if name == "$":
             return "$"
-        return known.get(token[1:-1], match.group(0))
+        return known.get(name[1:-1], match.group(0))
 
     return _REFERENCE.sub(replacement, text)

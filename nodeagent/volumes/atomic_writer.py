@@ -31,7 +31,7 @@ def write_payload(
         return False
     fresh = target / f"..{stamp}.{secrets.token_hex(5)}"
     fresh.mkdir(mode=0o755)
-    os.chmod(fresh, 0o755)
+    os.chmod(fresh, 0o755)  # noqa: S103 (as the umask left it, it may be less)
     for path, file in payload.items():
         _write(fresh / path, file, group)
     if group is not None:
@@ -82,7 +82,7 @@ def _write(path: Path, file: FileData, group: int | None) -> None:
 def _own_folders(root: Path, group: int) -> None:
     for folder in [root, *(p for p in root.rglob("*") if p.is_dir())]:
         os.chown(folder, -1, group)
-        os.chmod(folder, 0o2755)
+        os.chmod(folder, 0o2755)  # noqa: S103
 
 
 def _or_keep(group: int | None) -> int:

@@ -4,11 +4,11 @@ import dataclasses
 from typing import Any
 
 import pytest
+from podmaker import container, make_pod, record, runtime
 
 from kubeapi.types import core_v1
 from nodeagent.pods.actions import KillReason, PodActions, Verdicts, compute_pod_actions
 from nodeagent.pods.runtime_state import PodRuntime, SandboxRecord
-from podmaker import container, make_pod, record, runtime
 
 GONE = SandboxRecord("s0", ready=False, ips=("10.244.0.5",))
 SIDECAR = container("side", restartPolicy="Always")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from podmaker import container, make_pod
 
 from kubeapi.types import core_v1
 from nodeagent.pods.qos import (
@@ -14,7 +15,6 @@ from nodeagent.pods.qos import (
     requested,
 )
 from nodeagent.pods.spec import containers, spec_of
-from podmaker import container, make_pod
 
 
 def sized(

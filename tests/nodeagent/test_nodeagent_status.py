@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from podmaker import container, make_pod, record, runtime
 
 from kubeapi.types import core_v1
 from nodeagent.pods.actions import Verdicts
 from nodeagent.pods.container_status import StartFailure
 from nodeagent.pods.runtime_state import PodRuntime, SandboxRecord
 from nodeagent.pods.status import Observed, PodFailure, build_pod_status
-from podmaker import container, make_pod, record, runtime
 
 NOW_S = 1_767_225_600.0
 NOW = "2026-01-01T00:00:00Z"
@@ -102,7 +102,7 @@ def test_a_crash_loop() -> None:
     status = status_of(pod, have, start_failures={"a": failure})
     one = (status.containerStatuses or [])[0]
     assert states(status) == {"a": "waiting CrashLoopBackOff"}
-    assert one.lastState and one.lastState.terminated and one.lastState.terminated.exitCode == 2
+    assert as_dict(one.lastState)["terminated"]["exitCode"] == 2
     assert (one.restartCount, status.phase) == (3, "Running")
 
 
@@ -113,8 +113,7 @@ def test_between_two_runs_the_last_state_is_the_end_of_the_one_before() -> None:
         record(pod, "a", "exited", exit_code=137, reason="OOMKilled"),
     )
     one = (status_of(pod, have).containerStatuses or [])[0]
-    assert one.lastState and one.lastState.terminated
-    assert one.lastState.terminated.reason == "OOMKilled"
+    assert as_dict(one.lastState)["terminated"]["reason"] == "OOMKilled"
 
 
 @pytest.mark.parametrize(

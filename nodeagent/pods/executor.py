@@ -1,0 +1,282 @@
+"""Does what `actions` decided, against containerd: sandboxes and containers, made and stopped.
+
+Neighbours: `worker` calls it with fresh actions and reads the runtime again afterwards. A failure
+to start is kept in the pod's `Book`, for its status and for the next attempt; nothing here loops.
+"""
+
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from base.clock import Clock
+from kubeapi.types import core_v1
+from nodeagent.cgroups import CgroupError, CgroupManager
+from nodeagent.cri import CriClient, RuntimeServiceError
+from nodeagent.events import EventRecorder
+from nodeagent.images import Credentials, ImageError, ImageManager
+from nodeagent.pods.actions import PodActions
+from nodeagent.pods.backoff import FailureBackoff, go_duration
+from nodeagent.pods.container_config import container_config
+from nodeagent.pods.container_status import StartFailure
+from nodeagent.pods.dns import pod_dns, read_host_resolv_conf
+from nodeagent.pods.env import ConfigError, References, build_env
+from nodeagent.pods.hooks import HookError, run_hook
+from nodeagent.pods.hosts_file import hosts_file
+from nodeagent.pods.identity import container_hash
+from nodeagent.pods.interrupt import uninterrupted
+from nodeagent.pods.killing import Killer
+from nodeagent.pods.mounts import container_mounts
+from nodeagent.pods.runtime_state import ContainerRecord, PodRuntime
+from nodeagent.pods.sandbox_config import pod_log_directory, sandbox_config
+from nodeagent.pods.settings import Settings
+from nodeagent.pods.spec import (
+    EMPTY_STATUS,
+    Container,
+    event_name,
+    find_container,
+    host_network,
+    uid_of,
+)
+from nodeagent.runtime_reader import RuntimeReader, sandbox_record
+from nodeagent.volumes.manager import VolumeManager
+from pinnace_wire import cri_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+CONFIG_RETRY_S = 10.0
+
+
+@dataclass
+class Book:
+    """What is remembered of one pod between two runs of its worker."""
+
+    failures: dict[str, StartFailure] = field(default_factory=dict)
+    crashes: FailureBackoff = field(default_factory=FailureBackoff)
+    retry_after_s: float | None = None
+
+    def retry_in(self, delay_s: float) -> None:
+        """Look again after `delay_s`, or sooner where that was asked for."""
+        known_s = self.retry_after_s
+        self.retry_after_s = delay_s if known_s is None else min(known_s, delay_s)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What containers of one pod are made with, beside the pod itself."""
+
+    references: References
+    credentials: list[Credentials]
+    volumes: dict[str, Path]
+
+    def with_ips(self, pod_ips: tuple[str, ...]) -> "Material":
+        return replace(self, references=replace(self.references, pod_ips=pod_ips))
+
+
+class SandboxError(Exception):
+    """The sandbox could not be made; the event has been written."""
+
+
+@dataclass(frozen=True)
+class _Start:
+    """One container about to start."""
+
+    pod: core_v1.Pod
+    container: Container
+    sandbox_id: str
+    sandbox: pb.PodSandboxConfig
+    pod_ips: tuple[str, ...]
+    restart_count: int
+    material: Material
+
+
+@dataclass(frozen=True)
+class PodExecutor:
+    """Performs actions of any pod; holds no state of its own."""
+
+    cri: CriClient
+    reader: RuntimeReader
+    images: ImageManager
+    volumes: VolumeManager
+    cgroups: CgroupManager
+    events: EventRecorder
+    killer: Killer
+    settings: Settings
+    clock: Clock
+
+    async def kill(self, pod: core_v1.Pod, actions: PodActions, runtime: PodRuntime) -> None:
+        """The killing part: the whole pod, or single containers."""
+        if actions.kill_pod:
+            if actions.create_sandbox and runtime.sandboxes:
+                text = "Pod sandbox changed, it will be killed and re-created."
+                self.events.pod(pod, "Normal", "SandboxChanged", text)
+            await self.killer.kill_pod(pod, runtime)
+            return
+        for kill in actions.to_kill:
+            await self.killer.kill_container(pod, kill.container, kill)
+
+    async def create_sandbox(self, pod: core_v1.Pod, attempt: int) -> tuple[str, tuple[str, ...]]:
+        """A new sandbox's id and addresses. Raises SandboxError."""
+        try:
+            self.cgroups.ensure_pod(pod)
+            sandbox_id = await self.cri.run_sandbox(self.sandbox_config(pod, attempt))
+            self.reader.claim(sandbox_id, uid_of(pod))
+            status = await self.cri.sandbox_status(sandbox_id)
+        except (RuntimeServiceError, CgroupError) as error:
+            text = f"Failed to create pod sandbox: {error}"
+            self.events.pod(pod, "Warning", "FailedCreatePodSandBox", text)
+            raise SandboxError(text) from None
+        return sandbox_id, sandbox_record(status).ips
+
+    def sandbox_config(self, pod: core_v1.Pod, attempt: int) -> pb.PodSandboxConfig:
+        dns, missing = pod_dns(pod, self.settings.cluster_dns, read_host_resolv_conf())
+        if missing is not None:
+            self.events.pod(pod, "Warning", "MissingClusterDNS", missing)
+        log_dir = pod_log_directory(self.settings.logs_dir, pod)
+        log_dir.mkdir(parents=True, exist_ok=True)
+        return sandbox_config(
+            pod,
+            attempt,
+            dns,
+            self.settings.logs_dir,
+            self.cgroups.pod_parent(pod),
+            self.settings.cluster_dns.domain,
+        )
+
+    async def start_containers(
+        self,
+        pod: core_v1.Pod,
+        names: tuple[str, ...],
+        sandbox_id: str,
+        attempt: int,
+        pod_ips: tuple[str, ...],
+        runtime: PodRuntime,
+        material: Material,
+        book: Book,
+    ) -> None:
+        """Start `names` in order; one that fails does not keep the next from starting."""
+        sandbox = self.sandbox_config(pod, attempt)
+        for name in names:
+            container = find_container(pod, name)
+            if container is None:
+                continue
+            record = runtime.current(name)
+            if self._must_wait(pod, container, record, book):
+                continue
+            start = _Start(
+                pod,
+                container,
+                sandbox_id,
+                sandbox,
+                pod_ips,
+                _next_restart(pod, name, record),
+                material,
+            )
+            await self._start(start, book)
+
+    def _must_wait(
+        self, pod: core_v1.Pod, container: Container, record: ContainerRecord | None, book: Book
+    ) -> bool:
+        """Whether the container is in crash-loop back-off; counts the restart where not."""
+        if record is None or not record.exited:
+            return False
+        key = f"{container.name}/{container_hash(container)}"
+        now_s, ended_s = self.clock.now_s(), record.finished_at_ns / 1e9
+        wait_s = book.crashes.remaining_s(key, ended_s, now_s)
+        if wait_s <= 0:
+            book.crashes.failed(key, ended_s, now_s)
+            return False
+        where = f"container={container.name} pod={event_name(pod)}"
+        text = f"Back-off restarting failed container {container.name} in pod {event_name(pod)}"
+        self.events.pod(pod, "Warning", "BackOff", text, container.name or "")
+        message = f"back-off {go_duration(book.crashes.delay_s(key))} restarting failed {where}"
+        book.failures[container.name or ""] = StartFailure("CrashLoopBackOff", message)
+        book.retry_in(wait_s)
+        return True
+
+    async def _start(self, start: _Start, book: Book) -> None:
+        name = start.container.name or ""
+        try:
+            image = await self.images.ensure(start.pod, start.container, start.material.credentials)
+            config = self._config(start, image)
+            container_id = await uninterrupted(self._create_and_start(start, config))
+            await self._post_start(start, container_id)
+        except ImageError as error:
+            self._failed(start, book, StartFailure(error.reason, str(error)), error.reason)
+            book.retry_in(error.retry_after_s or CONFIG_RETRY_S)
+        except ConfigError as error:
+            failure = StartFailure("CreateContainerConfigError", str(error))
+            self._failed(start, book, failure, str(error))
+            book.retry_in(CONFIG_RETRY_S)
+        except HookError as error:
+            failure = StartFailure("PostStartHookError", str(error))
+            self._failed(start, book, failure, str(error))
+            book.retry_in(0.0)
+        except RuntimeServiceError as error:
+            creating = error.call == "CreateContainer"
+            reason = "CreateContainerError" if creating else "RunContainerError"
+            self._failed(start, book, StartFailure(reason, error.details), error.details)
+            book.retry_in(CONFIG_RETRY_S if creating else 0.0)
+        else:
+            book.failures.pop(name, None)
+
+    def _failed(self, start: _Start, book: Book, failure: StartFailure, said: str) -> None:
+        name = start.container.name or ""
+        book.failures[name] = failure
+        self.events.pod(start.pod, "Warning", "Failed", f"Error: {said}", name)
+
+    def _config(self, start: _Start, image: pb.Image) -> pb.ContainerConfig:
+        pod, settings = start.pod, self.settings
+        env = build_env(pod, start.container, start.material.references)
+        addresses = settings.node.host_ips if host_network(pod) else start.pod_ips
+        mounts = container_mounts(
+            start.container,
+            start.material.volumes,
+            self.volumes.pod_dir(uid_of(pod)),
+            env,
+            start.restart_count,
+            hosts_file(pod, addresses, settings.cluster_dns.domain),
+        )
+        return container_config(
+            pod,
+            start.container,
+            restart_count=start.restart_count,
+            image=image,
+            env=env,
+            mounts=mounts,
+            machine=settings.machine,
+        )
+
+    async def _create_and_start(self, start: _Start, config: pb.ContainerConfig) -> str:
+        name, pod = start.container.name or "", start.pod
+        container_id = await self.cri.create_container(start.sandbox_id, config, start.sandbox)
+        self.reader.claim(container_id, uid_of(pod))
+        self.events.pod(pod, "Normal", "Created", "Container created", name)
+        await self.cri.start_container(container_id)
+        self.events.pod(pod, "Normal", "Started", "Container started", name)
+        return container_id
+
+    async def _post_start(self, start: _Start, container_id: str) -> None:
+        name, pod = start.container.name or "", start.pod
+        hook = start.container.lifecycle.postStart if start.container.lifecycle else None
+        if hook is None:
+            return
+        address = start.pod_ips[0] if start.pod_ips else ""
+        try:
+            await run_hook(self.cri, self.clock, hook, start.container, container_id, address)
+        except HookError:
+            self.events.pod(pod, "Warning", "FailedPostStartHook", "PostStartHook failed", name)
+            await self.killer.kill_container(pod, ContainerRecord(container_id, name))
+            raise
+
+
+def _next_restart(pod: core_v1.Pod, name: str, record: ContainerRecord | None) -> int:
+    """The count of this run: one more than the last, where there was one.
+
+    A container that was removed from the runtime by hand is remembered by the pod's status.
+    """
+    if record is not None:
+        return record.restart_count + 1
+    status = pod.status or EMPTY_STATUS
+    every = [*(status.initContainerStatuses or ()), *(status.containerStatuses or ())]
+    known = next((s for s in every if s.name == name and s.containerID), None)
+    return (known.restartCount or 0) + 1 if known is not None else 0
