@@ -154,8 +154,10 @@ class SpdyConnection:
         return stream_id
 
     def reply(self, stream_id: int, headers: HeaderList = ()) -> None:
-        """Accept a stream that the peer opened."""
-        stream = self._stream(stream_id)
+        """Accept a stream that the peer opened. It may have ended since: then nothing is said."""
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
         if stream.replied:
             raise LocalProtocolError(f"stream {stream_id} is answered already")
         stream.replied = True
