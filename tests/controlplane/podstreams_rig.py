@@ -85,9 +85,9 @@ class Door:
 async def rest_door(folder: Path) -> AsyncIterator[Door]:
     async with rig(folder) as made:
         door = Door(made)
-        runner = web.ServerRunner(web.Server(door.handle))
+        runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=0.5)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.5)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         door.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
         try:

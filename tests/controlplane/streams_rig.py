@@ -178,6 +178,7 @@ async def run_command(command: list[str], leg: SpdyLeg) -> None:
                     process.stdin.close()
             elif frame.channel is Channel.RESIZE and frame.data:
                 await leg.send(ChannelFrame(Channel.STDOUT, b"resized " + frame.data))
+        process.stdin.close()
 
     async def drain(pipe: asyncio.StreamReader, channel: Channel) -> None:
         while data := await pipe.read(65536):
