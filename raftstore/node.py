@@ -225,10 +225,12 @@ class Node:
         if self._saving is not None:
             await asyncio.wait([self._saving])
         await self._maintenance.close()
-        if self.failure is None:
-            self._drive()
-        if self.failure is None:
-            self._writer.close()
+        self._drive()
+        try:
+            if self.failure is None:
+                self._writer.close()
+        except DiskError as error:
+            self._fail(error)
         self._fail_pending(Stopped())
         self._storage.close()
         self.stopped.set()

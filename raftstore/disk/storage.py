@@ -20,6 +20,7 @@ from raftstore.disk.wal import (
     Identity,
     Wal,
     list_segments,
+    needed_segments,
     read_segments,
 )
 
@@ -79,10 +80,7 @@ class Storage:
         """Remove what the snapshot makes needless: older ones, and the log before it."""
         self.snapshot_size_bytes = size_bytes
         try:
-            for older, path in list_snapshots(self._files, self._directory / "snap"):
-                if older.index < snapshot.index:
-                    self._files.remove(path)
-            self.wal.remove_before(snapshot.index + 1)
+            self._remove_needless(snapshot)
         except OSError as error:
             raise DiskFailed(self._directory, "removing old files", error) from error
 
@@ -105,8 +103,9 @@ class Storage:
         segments = list_segments(self._files, self._directory / "wal")
         if not segments:
             raise CorruptRecord(self._directory / "wal", 0, "the log is missing")
-        contents = read_segments(self._files, segments, snapshot)
-        self._check_reaches(contents, snapshot, segments[0].first_index)
+        needed = needed_segments(segments, snapshot)
+        contents = read_segments(self._files, needed, snapshot)
+        self._check_reaches(contents, snapshot)
         last_index = contents.entries[-1].index if contents.entries else snapshot.index
         self.identity = contents.identity
         self.wal = Wal.open(
@@ -117,6 +116,7 @@ class Storage:
             last_index,
             segment_size_bytes,
         )
+        self._remove_needless(snapshot)
         return Opened(contents.hard_state, snapshot, slices, contents.entries, contents.was_torn)
 
     def _make(self, rng: random.Random, segment_size_bytes: int) -> None:
@@ -153,6 +153,12 @@ class Storage:
                 if leftover.endswith(".tmp"):
                     self._files.remove(self._directory / name / leftover)
 
+    def _remove_needless(self, snapshot: SnapshotMeta) -> None:
+        for older, path in list_snapshots(self._files, self._directory / "snap"):
+            if older.index < snapshot.index:
+                self._files.remove(path)
+        self.wal.remove_before(snapshot.index + 1)
+
     def _newest_snapshot(self) -> tuple[SnapshotMeta, Iterator[bytes]]:
         found = list_snapshots(self._files, self._directory / "snap")
         if not found:
@@ -160,11 +166,9 @@ class Storage:
         snapshot, path = found[-1]
         return snapshot, read_snapshot(self._files, path, snapshot)
 
-    def _check_reaches(self, contents: Contents, snapshot: SnapshotMeta, first: int) -> None:
-        """The log must begin where the snapshot ends, and hold what was known to be committed."""
+    def _check_reaches(self, contents: Contents, snapshot: SnapshotMeta) -> None:
+        """The log must hold what was known to be committed."""
         path = self._directory / "wal"
-        if first > snapshot.index + 1:
-            raise CorruptRecord(path, 0, f"the log begins at {first}, after the snapshot's end")
         last_index = contents.entries[-1].index if contents.entries else snapshot.index
         if contents.hard_state.commit > last_index:
             why = f"entry {contents.hard_state.commit} was committed, the log ends at {last_index}"

@@ -1,7 +1,7 @@
 """The write-ahead log: hard state and entries in segments, synced once per batch.
 
-A segment's name says its number and the first entry it may hold. It begins with a head record and
-the hard state of that moment, so that older segments can be removed without losing term or vote.
+A segment's name says its number and the first entry it may hold. Its head record has the hard
+state of that moment, so that older segments can be removed without losing term or vote.
 An entry written again at the same index (a new leader's) replaces that one and all behind it.
 """
 
@@ -20,7 +20,7 @@ SEGMENT_SIZE_BYTES = 16 * 1024 * 1024
 
 _HEAD, _HARD_STATE, _ENTRY = 1, 2, 3
 _MAGIC = b"pinnace wal 1\0\0\0"
-_HEAD_FORM = struct.Struct("<16sQQQ")
+_HEAD_FORM = struct.Struct("<16sQQQQQQ")
 _HARD_STATE_FORM = struct.Struct("<QQQ")
 _ENTRY_FORM = struct.Struct("<QQ")
 
@@ -58,16 +58,30 @@ def segment_name(number: int, first_index: int) -> str:
 
 
 def list_segments(files: FileSystem, directory: Path) -> list[Segment]:
-    """In order. Raises CorruptRecord where one is missing in between."""
+    """In order."""
     segments = []
     for name in files.names(directory):
         if name.endswith(".wal"):
             number, first_index = (int(part, 16) for part in name[:-4].split("-"))
             segments.append(Segment(directory / name, number, first_index))
-    for before, after in pairwise(segments):
+    return segments
+
+
+def needed_segments(segments: Sequence[Segment], snapshot: SnapshotMeta) -> list[Segment]:
+    """Those that hold what comes after `snapshot`: earlier ones may be gone or not, their removal
+    was under way. Raises CorruptRecord where one of these is missing."""
+    first = 0
+    for place, segment in enumerate(segments):
+        if segment.first_index <= snapshot.index + 1:
+            first = place
+    needed = list(segments[first:])
+    for before, after in pairwise(needed):
         if after.number != before.number + 1:
             raise CorruptRecord(after.path, 0, "the segment before this one is missing")
-    return segments
+    if needed and needed[0].first_index > snapshot.index + 1:
+        why = f"the log begins at entry {needed[0].first_index}, after what the snapshot holds"
+        raise CorruptRecord(needed[0].path, 0, why)
+    return needed
 
 
 def read_segments(
@@ -113,11 +127,12 @@ def _take(
 
 
 def _take_head(contents: Contents, segment: Segment, record: records.Record) -> None:
-    magic, cluster_id, member_id, number = b"", 0, 0, 0
-    if record.kind == _HEAD and len(record.payload) == _HEAD_FORM.size:
-        magic, cluster_id, member_id, number = _HEAD_FORM.unpack(record.payload)
+    if record.kind != _HEAD or len(record.payload) != _HEAD_FORM.size:
+        raise CorruptRecord(segment.path, 0, "not a log segment of this version")
+    magic, number, cluster_id, member_id, *hard_state = _HEAD_FORM.unpack(record.payload)
     if magic != _MAGIC or number != segment.number:
         raise CorruptRecord(segment.path, 0, "not a log segment of this version")
+    contents.hard_state = HardState(*hard_state)
     identity = Identity(cluster_id, member_id)
     if contents.identity not in (Identity(0, 0), identity):
         raise CorruptRecord(segment.path, 0, "the segment belongs to another member")
@@ -206,7 +221,7 @@ class Wal:
         flag = records.BATCH_START
         if hard_state is not None:
             self._hard_state = hard_state
-            payload = _hard_state_payload(hard_state)
+            payload = _HARD_STATE_FORM.pack(hard_state.term, hard_state.vote, hard_state.commit)
             parts.append(records.encode(_HARD_STATE | flag, payload, number, offset))
             offset += len(parts[-1])
             flag = 0
@@ -271,10 +286,17 @@ class Wal:
         first_index = self._last_index + 1
         path = self._directory / segment_name(number, first_index)
         temporary = path.with_suffix(".tmp")
-        head = _HEAD_FORM.pack(_MAGIC, self._identity.cluster_id, self._identity.member_id, number)
+        identity, hard_state = self._identity, self._hard_state
+        head = _HEAD_FORM.pack(
+            _MAGIC,
+            number,
+            identity.cluster_id,
+            identity.member_id,
+            hard_state.term,
+            hard_state.vote,
+            hard_state.commit,
+        )
         data = records.encode(_HEAD | records.BATCH_START, head, number, 0)
-        payload = _hard_state_payload(self._hard_state)
-        data += records.encode(_HARD_STATE, payload, number, len(data))
         self._segments.append(Segment(path, number, first_index))
         self._offset = 0
         try:
@@ -285,7 +307,3 @@ class Wal:
             self._files.sync_directory(self._directory)
         except OSError as error:
             self._fail("a new segment", error)
-
-
-def _hard_state_payload(hard_state: HardState) -> bytes:
-    return _HARD_STATE_FORM.pack(hard_state.term, hard_state.vote, hard_state.commit)

@@ -11,14 +11,11 @@ from raftstore.mvcc.commands import (
     Operation,
     Put,
     Range,
-    SortOrder,
-    SortTarget,
     Txn,
 )
 from raftstore.mvcc.errors import (
     DuplicateKey,
     EmptyKey,
-    InvalidSortOption,
     LeaseProvided,
     TooManyOps,
     ValueProvided,
@@ -33,8 +30,6 @@ REQUEST_SIZE_MAX_BYTES = 1_572_864
 def check_range(request: Range) -> None:
     if not request.key:
         raise EmptyKey
-    if request.sort_order not in SortOrder or request.sort_target not in SortTarget:
-        raise InvalidSortOption
 
 
 def check_put(request: Put) -> None:

@@ -38,10 +38,6 @@ class DuplicateKey(MvccError):
     text = "etcdserver: duplicate key given in txn request"
 
 
-class InvalidSortOption(MvccError):
-    text = "etcdserver: invalid sort option"
-
-
 class RequestTooLarge(MvccError):
     text = "etcdserver: request is too large"
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from raftstore.mvcc.errors import Compacted
-from raftstore.mvcc.keyspace import Keyspace
+from raftstore.mvcc.keyspace import FIRST_REVISION, Keyspace
 from raftstore.mvcc.ranges import bounds
 from raftstore.mvcc.values import Event
 
@@ -63,7 +63,9 @@ class WatchHub:
         if 0 < start_revision < keyspace.compact_revision:
             raise Compacted(keyspace.compact_revision)
         start, end = bounds(key, range_end)
-        watcher = Watcher(self, start, end, start_revision or keyspace.revision + 1, sink)
+        # Nothing was written at the first revision.
+        first = max(start_revision, FIRST_REVISION + 1) if start_revision else keyspace.revision + 1
+        watcher = Watcher(self, start, end, first, sink)
         self.watcher_count += 1
         if watcher.next_revision <= keyspace.revision:
             self._catching_up.append(watcher)
