@@ -61,6 +61,7 @@ def node_agent_flags(layout: Layout, chosen: Options) -> dict[str, str]:
         "node-ip": options.node_ip(chosen),
         "container-runtime-endpoint": f"unix://{layout.containerd_socket}",
         "cgroup-root": chosen.cgroup_root,
+        "cluster-cidr": chosen.cluster_cidr,
     }
 
 
