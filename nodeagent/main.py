@@ -35,6 +35,8 @@ def main(argv: Sequence[str]) -> int:
         print("pinnace nodeagent: needs root", file=sys.stderr)  # noqa: T201
         return 1
     base.log.setup(flags.verbosity)
+    # It logs each netlink attribute.
+    logging.getLogger("pyroute2").setLevel(logging.WARNING)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -144,7 +144,7 @@ class SessionServer:
             runtime = SpdyLeg(SpdyChannels(Role.CLIENT, protocol, wanted), stream)
             await _open(runtime)
             await tunnel.send(_OPENED)
-            await join(tunnel, _StatusLast(runtime), linger_s=None)
+            await join(tunnel, _StatusLast(runtime, wanted), linger_s=None)
         finally:
             stream.close()
 
@@ -213,13 +213,17 @@ class _LogLeg:
 class _StatusLast:
     """The runtime's leg, with its Status whole and as the last frame, and always with one."""
 
-    def __init__(self, runtime: ChannelLeg) -> None:
+    def __init__(self, runtime: ChannelLeg, wanted: StreamOptions) -> None:
         self._runtime = runtime
+        self._open = {*wanted.channels()} - {Channel.STDIN, Channel.RESIZE}
         self._status = b""
         self._is_done = False
 
     async def receive(self) -> ChannelFrame | None:
-        while (frame := await self._runtime.receive()) is not None:
+        # A runtime may wait for us to close, once it has ended all that it says.
+        while self._open and (frame := await self._runtime.receive()) is not None:
+            if frame.close:
+                self._open.discard(frame.channel)
             if frame.channel is not Channel.ERROR:
                 return frame
             self._status = (self._status + frame.data)[:_STATUS_MAX_BYTES]

@@ -147,6 +147,14 @@ def status_patch(pod: core_v1.Pod, wanted: core_v1.PodStatus) -> dict[str, Any] 
         changed[key] = new.get(key)
         if key in _REPLACED and changed[key] is not None:
             changed[key] = [*changed[key], {"$patch": "replace"}]
+        if key == "conditions":
+            changed[key] = _with_removals(old.get(key) or [], changed[key] or [])
     if not changed:
         return None
     return {"metadata": {"uid": metadata(pod).uid}, "status": changed}
+
+
+def _with_removals(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Conditions are merged one by one: a field that is gone from one has to be named."""
+    before = {condition["type"]: condition for condition in old}
+    return [dict.fromkeys(before.get(condition["type"], ())) | condition for condition in new]
