@@ -155,6 +155,11 @@ def _directories(layout: Layout) -> tuple[Path, Path]:
 
 
 def _process_text(pid: int) -> str:
+    """What it is, for a reader: the daemon that it is or was started by, and its command."""
     with contextlib.suppress(OSError):
-        return f"{pid} {Path(f'/proc/{pid}/comm').read_text().strip()}"
+        command = Path(f"/proc/{pid}/comm").read_text().strip()
+        environment = os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes()).split("\0")
+        marks = [word for word in environment if word.startswith(f"{supervisor.MARK}=")]
+        of = f" of {marks[0].rpartition(':')[2]}" if marks else ""
+        return f"{pid}, {command}{of}"
     return str(pid)
