@@ -41,12 +41,19 @@ _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 
 def _bad_byte(text: str) -> int:
-    """Where Go stops: at the first wrong character, or at the start of an unfinished quantum."""
-    for index, character in enumerate(text):
-        if character not in _ALPHABET:
-            padding_may_be = index % 4 >= 2 and text[index:] == "=" * (4 - index % 4)
-            return len(text) if padding_may_be else index
-    return len(text) - len(text) % 4
+    """Where Go's decoder stops: at a character, after the padding, or at an unfinished quantum."""
+    at = next((i for i, character in enumerate(text) if character not in _ALPHABET), len(text))
+    if at == len(text):
+        return at - at % 4
+    if text[at] != "=" or at % 4 < 2:
+        return at
+    if at % 4 == 2:
+        if at + 1 == len(text):
+            return len(text)
+        if text[at + 1] != "=":
+            return at
+        return at + 2
+    return at + 1
 
 
 class _Known(dict[str, str | None]):

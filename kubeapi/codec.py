@@ -185,6 +185,8 @@ def _said(data: bytes) -> tuple[_TypeMeta, str]:
         return _type_meta.decode(data), ""
     except msgspec.ValidationError:
         return _TypeMeta(), _unreadable_type(msgspec.json.decode(data))
+    except RecursionError:
+        return _TypeMeta(), "exceeded max depth"
 
 
 def _unreadable_type(value: Any) -> str:

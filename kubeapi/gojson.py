@@ -40,7 +40,7 @@ def _character(found: str) -> str:
 
 
 class _Scanner:
-    """A recursive descent without recursion: containers that are open are on a list."""
+    """A descent without recursion: containers that are open are on a list."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -48,9 +48,10 @@ class _Scanner:
         self._open: list[str] = []
 
     def scan(self) -> None:
-        self._value()
+        self._values()
         while self._open:
-            self._after_value()
+            if self._after_value():
+                self._values()
         self._skip()
         if self._at < len(self._text):
             self._refuse("after top-level value")
@@ -67,13 +68,18 @@ class _Scanner:
     def _refuse(self, where: str) -> None:
         raise SyntaxProblem(f"invalid character {_character(self._peek())} {where}")
 
-    def _value(self) -> None:
-        """A scalar, or the beginning of a container up to its first value."""
+    def _values(self) -> None:
+        """A scalar, or containers up to the first scalar or empty container in them."""
+        while self._value():
+            pass
+
+    def _value(self) -> bool:
+        """Whether a container began that has values."""
         self._skip()
         first = self._peek()
         if first in "{[":
-            self._begin(first)
-        elif first == '"':
+            return self._begin(first)
+        if first == '"':
             self._string()
         elif first in _LITERALS:
             self._literal(_LITERALS[first])
@@ -81,8 +87,9 @@ class _Scanner:
             self._number()
         else:
             self._refuse("looking for beginning of value")
+        return False
 
-    def _begin(self, bracket: str) -> None:
+    def _begin(self, bracket: str) -> bool:
         self._open.append(bracket)
         if len(self._open) > DEPTH_MAX:
             raise SyntaxProblem("exceeded max depth")
@@ -91,10 +98,10 @@ class _Scanner:
         if self._peek() == ("}" if bracket == "{" else "]"):
             self._at += 1
             self._open.pop()
-            return
+            return False
         if bracket == "{":
             self._key()
-        self._value()
+        return True
 
     def _key(self) -> None:
         self._skip()
@@ -106,21 +113,21 @@ class _Scanner:
             self._refuse("after object key")
         self._at += 1
 
-    def _after_value(self) -> None:
-        """A comma and the next value, or the end of the container."""
+    def _after_value(self) -> bool:
+        """A comma, after which a value must come, or the end of the container."""
         in_object = self._open[-1] == "{"
         self._skip()
         found = self._peek()
         if found == ("}" if in_object else "]"):
             self._at += 1
             self._open.pop()
-        elif found == ",":
-            self._at += 1
-            if in_object:
-                self._key()
-            self._value()
-        else:
+            return False
+        if found != ",":
             self._refuse(f"after {'object key:value pair' if in_object else 'array element'}")
+        self._at += 1
+        if in_object:
+            self._key()
+        return True
 
     def _string(self) -> None:
         self._at += 1

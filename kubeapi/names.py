@@ -17,6 +17,7 @@ _LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
 _HTTP_HEADER = r"[-A-Za-z0-9]+"
+_LEADING_ZEROS = re.compile(r"\b0+(?=[0-9])", re.ASCII)
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 ANNOTATIONS_SIZE_MAX_BYTES = 256 * 1024
 
@@ -117,16 +118,23 @@ def path_segment_problems(value: str) -> Problems:
     return [f"may not contain '{part}'" for part in ("/", "%") if part in value]
 
 
-def _ip_address_problems(value: str) -> Problems:
+def _ip_address(value: str) -> str:
+    """The canonical text of an IP address, empty where it is none."""
     try:
-        found = ipaddress.ip_address(value)
-    except ValueError as error:
-        if "leading zero" in str(error).lower():
-            return ["must not have leading 0s"]
-        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-    if str(found) == value:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return ""
+
+
+def _ip_address_problems(value: str) -> Problems:
+    found = _ip_address(value)
+    if found == value != "":
         return []
-    return [f'must be in canonical form ("{found}")']
+    if found:
+        return [f'must be in canonical form ("{found}")']
+    if _ip_address(_LEADING_ZEROS.sub("", value)):
+        return ["must not have leading 0s"]
+    return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
 
 
 _OBJECT_NAMES: dict[tuple[str, str], Callable[[str], Problems]] = {

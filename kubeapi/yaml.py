@@ -185,9 +185,21 @@ def _scalar(event: Any) -> Any:
     text: str = event.value
     tag = event.tag or ""
     if tag == f"{_TAG}binary":
-        return base64.b64decode(text).decode("utf-8", "replace")
+        return _binary(text)
     if tag == f"{_TAG}str" or tag == "!" or not (event.implicit[0] or tag.startswith(_TAG)):
         return text
+    return _resolved(text)
+
+
+def _binary(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode("utf-8", "replace")
+    except ValueError:
+        raise YamlError("yaml: !!binary value contains invalid base64 data") from None
+
+
+def _resolved(text: str) -> Any:
+    """What plain text stands for."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "+-.0123456789":
@@ -219,13 +231,22 @@ def _integer(text: str) -> int | float:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Quotes the one-letter booleans too, which PyYAML does not take for booleans."""
+    """Quotes all text that Kubernetes would read as something else, like `y` and `1e3`."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-_Dumper.add_implicit_resolver(f"{_TAG}bool", re.compile(r"^(?:y|Y|n|N)$"), list("yYnN"))
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    try:
+        is_plain = _resolved(text) is text and text not in ("<<", "=")
+    except YamlError:
+        is_plain = False
+    style = "|" if "\n" in text else None if is_plain else '"'
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def dump(value: Any) -> bytes:
