@@ -1,8 +1,9 @@
 """What traffic goes where: Services and EndpointSlices become a RuleSet. Pure.
 
 The semantics are kube-proxy's (k8s.io/kubernetes pkg/proxy: servicechangetracker.go,
-endpointslicecache.go, topology.go). Nothing here knows how a backend writes rules. IPv4 only: an
-IPv6 address is left out. Topology hints are not followed: every ready endpoint takes its share.
+endpointslicecache.go, topology.go). Nothing here knows how a backend writes rules. IPv4 only: what
+is no IPv4 address is left out, here at the door: no text of a user reaches a backend unread.
+Topology hints are not followed: every ready endpoint takes its share.
 """
 
 import ipaddress
@@ -202,7 +203,7 @@ def _service_port(
         node_port=port.nodePort or 0,
         external_ips=external_ips,
         load_balancer_ips=ingress,
-        source_ranges=tuple(spec.loadBalancerSourceRanges or ()),
+        source_ranges=_ipv4_networks(spec.loadBalancerSourceRanges or ()),
         affinity_s=_affinity_s(spec),
         internal_local=internal_local,
         external_local=external_local,
@@ -249,7 +250,7 @@ def _candidates(
                 continue
             bucket = found[port.name or "", port.protocol or "TCP"]
             for endpoint in endpoint_slice.endpoints or ():
-                for address in (endpoint.addresses or ())[:1]:
+                for address in _ipv4((endpoint.addresses or ())[:1]):
                     candidate = _candidate(endpoint, address, port.port, node_name)
                     bucket.setdefault((address, port.port), candidate)
     return {key: list(bucket.values()) for key, bucket in found.items()}
@@ -289,6 +290,16 @@ def _ipv4(addresses: Iterable[str]) -> tuple[str, ...]:
     for address in addresses:
         try:
             found.append(str(ipaddress.IPv4Address(address)))
+        except ValueError:
+            continue
+    return tuple(dict.fromkeys(found))
+
+
+def _ipv4_networks(texts: Iterable[str]) -> tuple[str, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(str(ipaddress.IPv4Network(text.strip(), strict=False)))
         except ValueError:
             continue
     return tuple(dict.fromkeys(found))

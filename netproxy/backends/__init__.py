@@ -17,7 +17,10 @@ class Backend(Protocol):
     """Rules of others are never touched. Every method may be repeated."""
 
     async def apply(self, rules: RuleSet) -> None:
-        """Make the kernel do `rules`, all at once. Raises BackendFailure and changes nothing."""
+        """Make the kernel do `rules`: each table at once, so that no packet sees half of it.
+
+        Raises BackendFailure; what was there before still is, and the next call writes it all.
+        """
         ...
 
     async def is_intact(self) -> bool:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Protocol
 
-from netproxy import conntrack
+from netproxy import conntrack, process
 from netproxy.backends import BackendFailure
 from netproxy.backends.iptables_text import (
     Tables,
@@ -15,7 +16,7 @@ from netproxy.backends.iptables_text import (
     render,
 )
 from netproxy.model import RuleSet
-from netproxy.process import ProcessFailure, run
+from netproxy.process import ProcessFailure
 
 logger = logging.getLogger("netproxy")
 
@@ -23,10 +24,17 @@ LOCK_WAIT_S = 5  # the xtables lock is shared with whoever else changes rules
 ROUTE_LOCALNET = Path("/proc/sys/net/ipv4/conf/all/route_localnet")
 
 
+class Run(Protocol):
+    """`netproxy.process.run`, or what a test has in its place."""
+
+    async def __call__(self, name: str, *arguments: str, text: str = "") -> str: ...
+
+
 class IptablesBackend:
     """Works with the nft and the legacy variant: whichever `iptables-restore` is."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Run = process.run) -> None:
+        self._run = run
         self._rules = RuleSet()
         # What we wrote, and how iptables-save words it; empty while unknown.
         self._written: Tables = {}
@@ -70,14 +78,14 @@ class IptablesBackend:
 
     async def _save(self) -> Tables:
         try:
-            return parse_saved(await run("iptables-save"))
+            return parse_saved(await self._run("iptables-save"))
         except ProcessFailure as failure:
             raise BackendFailure(str(failure)) from None
 
     async def _restore(self, text: str) -> None:
         arguments = ("-w", str(LOCK_WAIT_S), "--noflush")
         try:
-            await run("iptables-restore", *arguments, text=text)
+            await self._run("iptables-restore", *arguments, text=text)
         except ProcessFailure as failure:
             raise BackendFailure(f"{failure}; nothing was changed") from None
 

@@ -19,6 +19,7 @@ names, so what is known about debugging it holds here:
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -156,7 +157,8 @@ def _internal(port: ServicePort) -> str:
 
 
 def _comment(text: str) -> str:
-    return f'-m comment --comment "{text}"'
+    """Names are checked by the API; a quote in one would still not end the comment here."""
+    return '-m comment --comment "' + re.sub(r"[^\w ./:>-]", "", text) + '"'
 
 
 def _to(address: str, port: ServicePort) -> str:
@@ -194,7 +196,8 @@ def _external(port: ServicePort, cluster_cidr: str, cluster: str, local: str) ->
     client's address, but pods and the node itself may go to every endpoint (KEP-2138)."""
     if not port.external_local:
         comment = _comment(f"masquerade traffic for {port.label} external destinations")
-        return (f"{comment} -j PINNACE-MARK-MASQ", f"-j {cluster}")
+        onward = (f"-j {cluster}",) if port.cluster_endpoints else ()
+        return (f"{comment} -j PINNACE-MARK-MASQ", *onward)
     lines = []
     if port.cluster_endpoints:
         if cluster_cidr:
@@ -209,12 +212,18 @@ def _external(port: ServicePort, cluster_cidr: str, cluster: str, local: str) ->
     return tuple(lines)
 
 
+# The default, an ICMP message, leaves the kernel once per second and client (icmp_ratelimit): the
+# second client of a host would wait in vain. Resets have no such limit.
+_REFUSAL = {"tcp": "REJECT --reject-with tcp-reset"}
+
+
 def _refuse_traffic(rules: ServiceRules, port: ServicePort) -> None:
     """Nobody anywhere: say so at once. Nobody here for policy Local: be silent, so that a load
     balancer's other nodes are tried."""
-    why, target = (
-        ("has no local endpoints", "DROP") if port.has_any else ("has no endpoints", "REJECT")
-    )
+    if port.has_any:
+        why, target = "has no local endpoints", "DROP"
+    else:
+        why, target = "has no endpoints", _REFUSAL.get(port.protocol, "REJECT")
     comment = _comment(f"{port.label} {why}")
     if not port.internal_endpoints:
         rules.refused.append(f"{comment} {_to(port.cluster_ip, port)} -j {target}")
