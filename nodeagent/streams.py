@@ -224,9 +224,10 @@ class _StatusLast:
         while self._open and (frame := await self._runtime.receive()) is not None:
             if frame.close:
                 self._open.discard(frame.channel)
-            if frame.channel is not Channel.ERROR:
+            if frame.channel in (Channel.STDOUT, Channel.STDERR):
                 return frame
-            self._status = (self._status + frame.data)[:_STATUS_MAX_BYTES]
+            if frame.channel is Channel.ERROR:
+                self._status = (self._status + frame.data)[:_STATUS_MAX_BYTES]
         if self._is_done:
             return None
         self._is_done = True

@@ -65,7 +65,7 @@ class Tunnel:
         self._server = server
         self._clock = clock
         self._backoff = Backoff(_RETRY_FIRST_S, _RETRY_MAX_S, rng=rng)
-        self._sessions: set[asyncio.Task[None]] = set()
+        self._sessions: dict[str, asyncio.Task[None]] = {}
         self.is_connected = False
 
     async def run(self) -> None:
@@ -75,7 +75,7 @@ class Tunnel:
                 await self._serve_once()
                 await self._clock.sleep(self._backoff.next_delay_s())
         finally:
-            sessions = list(self._sessions)
+            sessions = list(self._sessions.values())
             for session in sessions:
                 session.cancel()
             await asyncio.gather(*sessions, return_exceptions=True)
@@ -110,9 +110,14 @@ class Tunnel:
         self.is_connected = is_connected
 
     def _start(self, request: SessionRequest) -> None:
+        session_id = request.session_id
+        if request.WhichOneof("what") == "end":
+            if session_id in self._sessions:
+                self._sessions[session_id].cancel()
+            return
         task = asyncio.create_task(self._session(request))
-        self._sessions.add(task)
-        task.add_done_callback(self._sessions.discard)
+        self._sessions[session_id] = task
+        task.add_done_callback(lambda _: self._sessions.pop(session_id, None))
 
     async def _session(self, request: SessionRequest) -> None:
         call = self._stub.Session()

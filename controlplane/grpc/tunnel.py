@@ -18,7 +18,14 @@ from controlplane.grpc.identity import Context, caller, node_name
 from kubeapi.errors import StatusError, internal
 from kubeapi.streams.channels import Channel, ChannelFrame, parse_status
 from kubeapi.streams.tunnel import TunnelLeg
-from pinnace_wire.node_pb2 import ExecRequest, Frame, LogsRequest, ServeFrame, SessionRequest
+from pinnace_wire.node_pb2 import (
+    ExecRequest,
+    Frame,
+    LogsRequest,
+    ServeFrame,
+    SessionEnd,
+    SessionRequest,
+)
 from pinnace_wire.node_pb2_grpc import NodeTunnelServicer
 
 logger = logging.getLogger("controlplane.tunnel")
@@ -31,8 +38,10 @@ _WAITING_MAX: Final = 64
 class NodeSession(TunnelLeg):
     """One thing that a node does for a caller: receive and send frames, then leave."""
 
-    def __init__(self, context: Any, first: Frame) -> None:
+    def __init__(self, context: Any, node: str, first: Frame) -> None:
         super().__init__(context)
+        self.node = node
+        self.session_id = first.session_id
         self._first: Frame | None = first
         self.ended = asyncio.Event()
 
@@ -164,19 +173,24 @@ class NodeTunnels:
             del self._connections[connection.node]
             logger.info("node %s is disconnected", connection.node)
 
-    def deliver(self, node: str, session_id: str, session: NodeSession) -> bool:
+    def deliver(self, session: NodeSession) -> bool:
         """Hand a node's session to whoever asked; False when nobody (of this node) did."""
-        pending = self._pending.get(session_id)
-        if pending is None or pending.connection.node != node or pending.session.done():
+        pending = self._pending.get(session.session_id)
+        if pending is None or pending.connection.node != session.node or pending.session.done():
             return False
-        del self._pending[session_id]
+        del self._pending[session.session_id]
         pending.session.set_result(session)
         self._sessions.add(session)
         return True
 
     def left(self, session: NodeSession) -> None:
+        """The session's call ends; a node that is still busy with it learns of it at once."""
         session.end()
         self._sessions.discard(session)
+        connection = self._connections.get(session.node)
+        if connection is not None and not connection.waiting.full():
+            request = SessionRequest(session_id=session.session_id, end=SessionEnd())
+            connection.waiting.put_nowait(request)
 
 
 async def _opened(session: NodeSession, node: str) -> NodeSession:
@@ -219,8 +233,10 @@ class NodeTunnelService(NodeTunnelServicer):
         first: Any = await _first(context)
         if not isinstance(first, Frame):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a session begins with a frame")
-        session = NodeSession(context, first)
-        if not self._tunnels.deliver(node, first.session_id, session):
+        session = NodeSession(context, node, first)
+        # Before the first message, or ending the call beside a message on its way would fail.
+        await context.send_initial_metadata(())
+        if not self._tunnels.deliver(session):
             await context.abort(grpc.StatusCode.NOT_FOUND, "nobody waits for this session")
         try:
             await session.ended.wait()

@@ -3,8 +3,12 @@
 Flow control is one-sided by need. The peers of Kubernetes (moby/spdystream in kubectl and in
 containerd) neither keep windows nor send WINDOW_UPDATE: who waited for one would wait for ever
 after 64 KB. So this side tells its windows truly, never enforces them, and keeps the peer's from
-the moment the peer shows that it has any. What bounds memory is that the owner of the connection
-reads no more from the socket until it has passed on what it got.
+the moment the peer shows that it has any. A client is silent about its own until then, too: a
+container runtime closes its socket as soon as the process has ended, and a WINDOW_UPDATE that
+arrives afterwards makes its kernel drop the output that we have not yet read (RFC 1122, 4.2.2.13).
+
+What bounds memory is that the owner of the connection reads no more from the socket until it has
+passed on what it got.
 """
 
 from dataclasses import dataclass, field
@@ -193,16 +197,27 @@ class SpdyConnection:
     def acknowledge(self, stream_id: int, size_bytes: int) -> None:
         """`size_bytes` of received data have been passed on: the peer may send as many more."""
         self._unacknowledged_bytes += size_bytes
-        if self._unacknowledged_bytes >= _ACKNOWLEDGE_AT_BYTES:
+        stream = self._streams.get(stream_id)
+        if stream is not None and stream.remote_open:
+            stream.unacknowledged_bytes += size_bytes
+        self._tell_windows(_ACKNOWLEDGE_AT_BYTES)
+
+    def _tell_windows(self, at_bytes: int) -> None:
+        if self.role is Role.CLIENT and not self._peer_keeps_windows:
+            return
+        if self._unacknowledged_bytes >= at_bytes:
             self._send(frames.WindowUpdate(_SESSION, self._unacknowledged_bytes))
             self._unacknowledged_bytes = 0
-        stream = self._streams.get(stream_id)
-        if stream is None or not stream.remote_open:
-            return
-        stream.unacknowledged_bytes += size_bytes
-        if stream.unacknowledged_bytes >= _ACKNOWLEDGE_AT_BYTES:
-            self._send(frames.WindowUpdate(stream_id, stream.unacknowledged_bytes))
-            stream.unacknowledged_bytes = 0
+        for stream_id, stream in self._streams.items():
+            if stream.unacknowledged_bytes >= at_bytes and stream.remote_open:
+                self._send(frames.WindowUpdate(stream_id, stream.unacknowledged_bytes))
+                stream.unacknowledged_bytes = 0
+
+    def _peer_has_windows(self) -> None:
+        """From now on windows count, from the first byte on: tell what has been kept back."""
+        if not self._peer_keeps_windows:
+            self._peer_keeps_windows = True
+            self._tell_windows(1)
 
     def ping(self) -> int:
         """Ask for a sign of life; its `PingAnswered` carries the number returned here."""
@@ -313,7 +328,7 @@ class SpdyConnection:
             return []
         if size_bytes > WINDOW_MAX_BYTES:
             raise RemoteProtocolError(f"initial window of {size_bytes} bytes")
-        self._peer_keeps_windows = True
+        self._peer_has_windows()
         # Section 2.6.8: streams that are open are moved by the difference, and may go below zero.
         for stream in self._streams.values():
             stream.send_window_bytes += size_bytes - self._peer_initial_window_bytes
@@ -327,7 +342,7 @@ class SpdyConnection:
         return [PingAnswered(ping_id)]
 
     def _receive_window_update(self, stream_id: int, delta_bytes: int) -> list[Event]:
-        self._peer_keeps_windows = True
+        self._peer_has_windows()
         if stream_id == _SESSION:
             self._send_window_bytes += delta_bytes
             if self._send_window_bytes > WINDOW_MAX_BYTES:

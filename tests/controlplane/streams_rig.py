@@ -65,6 +65,14 @@ async def grpc_door(
         yield door.port
     finally:
         await door.stop(0.2)
+        # grpc ends its own tasks a moment after it says that it has stopped.
+        mine = asyncio.current_task()
+        await until(lambda: not _of_grpc(mine), "grpc has ended its tasks")
+
+
+def _of_grpc(mine: Any) -> list[Any]:
+    tasks = (task.get_coro() for task in asyncio.all_tasks() if task is not mine)
+    return [coroutine for coroutine in tasks if type(coroutine).__module__.startswith("_cython")]
 
 
 @contextlib.asynccontextmanager
@@ -142,6 +150,10 @@ class HostContainers:
             await leg.open(5)
             if command != ["vanish"]:
                 await run_command(command, leg)
+                # Closed with something unread, a socket drops what is still to be sent.
+                await leg.finish()
+                while await leg.receive() is not None:
+                    continue
         except (LegClosed, asyncio.CancelledError):
             return
         finally:

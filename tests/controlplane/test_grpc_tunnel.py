@@ -244,6 +244,21 @@ async def test_a_session_ends_when_the_control_plane_leaves_it(tmp_path: Path) -
         await until(lambda: not made.tunnel._sessions, "the agent's session has ended")
 
 
+async def test_a_session_ends_although_its_input_is_stuck(tmp_path: Path) -> None:
+    """The process reads nothing; neither end of the call may wait for it to."""
+    async with rig(tmp_path) as made:
+        async with await made.tunnels.open_exec("n1", run("sleep", "60", stdin=True)) as session:
+
+            async def feed() -> None:
+                while True:
+                    await session.send(ChannelFrame(Channel.STDIN, bytes(1_000_000)))
+
+            async with background(feed()):
+                await asyncio.sleep(0.5)
+        await until(lambda: not made.tunnel._sessions, "the agent's session has ended")
+        await until(lambda: not made.tunnels._sessions, "the control plane's, too")
+
+
 async def test_a_session_ends_when_the_agent_goes_away(tmp_path: Path) -> None:
     certificates = Certificates.make(tmp_path)
     tunnels = NodeTunnels()

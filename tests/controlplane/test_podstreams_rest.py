@@ -235,7 +235,7 @@ async def test_spdy(tmp_path: Path, protocol: str) -> None:
         seen = dict.fromkeys(Channel, b"")
         while (frame := await leg.receive()) is not None:
             seen[frame.channel] += frame.data
-            if frame.close and frame.channel is Channel.STDOUT:
+            if frame.close and frame.channel is Channel.ERROR:
                 break
         stream.close()
         assert seen[Channel.STDOUT] == bytes(300_000)

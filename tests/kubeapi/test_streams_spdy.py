@@ -116,6 +116,19 @@ def test_windows_of_a_peer_that_keeps_them() -> None:
     assert pair.client.sendable_bytes(stream_id) >= INITIAL_WINDOW_BYTES
 
 
+def test_a_client_says_nothing_of_windows_to_a_server_that_has_none() -> None:
+    """What reaches a runtime after it has closed makes its kernel drop unread output."""
+    pair = Pair()
+    stream_id = pair.open_stream()
+    pair.client.acknowledge(stream_id, 10 * INITIAL_WINDOW_BYTES)
+    assert pair.client.data_to_send() == b""
+    pair.server.acknowledge(stream_id, INITIAL_WINDOW_BYTES)
+    pair.to_client()
+    # From the first sign on it tells all of it, or a server that counts would wait for ever.
+    assert pair.to_server() == [WindowOpened(0), WindowOpened(stream_id)]
+    assert pair.server.sendable_bytes(stream_id) == 11 * INITIAL_WINDOW_BYTES
+
+
 def test_a_new_initial_window_moves_open_streams_too() -> None:
     pair = Pair()
     stream_id = pair.open_stream()
