@@ -70,14 +70,18 @@ def decode_plain(data: bytes, kind: type[T]) -> T:
         obj: T = canonical(_decoders[kind].decode(data))
         return obj
     except (ValueError, RecursionError):
-        problem = gojson.syntax_problem(data)
-        if problem is not None:
-            raise ValueError(problem) from None
+        return _decode_slowly(data, kind)
+
+
+def _decode_slowly(data: bytes, kind: type[T]) -> T:
+    """What the quick decoder refused: legal and rare, or wrong and to be told in Go's words."""
     try:
-        read: T = canonical(_decoders[kind].decode(_encoder.encode(reading.read(data, kind))))
-        return read
+        obj: T = canonical(_decoders[kind].decode(_encoder.encode(reading.read(data, kind))))
+        return obj
+    except msgspec.DecodeError as error:
+        raise ValueError(gojson.syntax_problem(data) or str(error)) from None
     except RecursionError:
-        raise ValueError("exceeded max depth") from None
+        raise ValueError(gojson.syntax_problem(data) or "exceeded max depth") from None
 
 
 def json_of_yaml(data: bytes, kind: Kind) -> tuple[bytes, list[str]]:
