@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,23 @@ class Machine:
         self._holder.wait()
         if self._holder.stdout:
             self._holder.stdout.close()
-        for top in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]:
-            for path, _, _ in os.walk(top / self.cgroup_root.strip("/"), topdown=False):
-                _rmdir(Path(path))
+        # What ran in here is dying now; a cgroup can go when the last of it has.
+        for _ in range(500):
+            if not self._remove_cgroups():
+                break
+            time.sleep(0.01)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _remove_cgroups(self) -> list[Path]:
+        """Remove our cgroups; returns those that are still in use."""
+        busy = []
+        for top in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]:
+            for name, _, _ in os.walk(top / self.cgroup_root.strip("/"), topdown=False):
+                try:
+                    Path(name).rmdir()
+                except OSError:
+                    busy.append(Path(name))
+        return busy
 
     def argv(self, *words: str | Path) -> list[str]:
         """The command line that runs `words` in here."""
@@ -118,10 +132,3 @@ class Machine:
             lines = path.read_text(errors="replace").splitlines()[-15:]
             text += "\n".join(["", f"--- {path.name}", *lines])
         return text
-
-
-def _rmdir(path: Path) -> None:
-    try:
-        path.rmdir()
-    except OSError as error:
-        print(f"left behind: {path}: {error}", file=sys.stderr)
