@@ -16,10 +16,11 @@ from kubeapi.resources import RESOURCES, ResourceInfo
 
 V2_PATH: Final = "/openapi/v2"
 V3_PATH: Final = "/openapi/v3"
-# The same form under the name that older clients ask for and the one that newer ones do.
-PROTOBUFS: Final = (
+PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+# Under its first name clients ask for the form, but cannot parse that name in an answer.
+PROTOBUF_ASKED: Final = (
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    PROTOBUF,
 )
 COMPRESSION_LEVEL: Final = 6
 
@@ -45,8 +46,7 @@ class OpenApi:
         """
         path = path.rstrip("/")
         if path == V2_PATH:
-            protobuf = _asked_protobuf(accept)
-            return self._v2_protobuf(protobuf) if protobuf else self._v2_json()
+            return self._v2_protobuf() if _wants_protobuf(accept) else self._v2_json()
         if path == V3_PATH:
             return Document(self._index())
         name = path.removeprefix(f"{V3_PATH}/")
@@ -72,9 +72,9 @@ class OpenApi:
         body = self._made("v2", lambda: documents.v2(self._resources, self._version))
         return Document(body, JSON, f'"{self.hash_of("v2")}"')
 
-    def _v2_protobuf(self, content_type: str) -> Document:
+    def _v2_protobuf(self) -> Document:
         body = self._made("v2 protobuf", lambda: v2_protobuf(self._resources, self._version))
-        return Document(body, content_type, f'"{self.hash_of("v2 protobuf")}"')
+        return Document(body, PROTOBUF, f'"{self.hash_of("v2 protobuf")}"')
 
     def _made(self, name: str, make: Callable[[], bytes]) -> bytes:
         with self._lock:
@@ -93,7 +93,5 @@ def v2_protobuf(resources: Sequence[ResourceInfo], version: str) -> bytes:
     )
 
 
-def _asked_protobuf(accept: str) -> str:
-    """The protobuf form that an Accept header names, "" for none."""
-    ranges = [part.split(";")[0].strip() for part in accept.split(",")]
-    return next((each for each in ranges if each in PROTOBUFS), "")
+def _wants_protobuf(accept: str) -> bool:
+    return any(part.split(";")[0].strip() in PROTOBUF_ASKED for part in accept.split(","))
