@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from streams_rig import Rig, rig
 
 from controlplane.rest.podstreams import serve_exec, serve_log
 from kubeapi import codec
 from kubeapi.errors import StatusError
 from kubeapi.types import core_v1, meta_v1
+from tests.controlplane.streams_rig import Rig, rig
 
 _POD_VERBS = ["get", "list"]
 _DISCOVERY = {

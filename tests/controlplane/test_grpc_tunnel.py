@@ -7,13 +7,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from streams_rig import Certificates, background, grpc_door, rig, until
 
 from controlplane.grpc.tunnel import NodeTunnels
 from kubeapi.errors import StatusError
 from kubeapi.streams.channels import Channel, ChannelFrame
 from pinnace_wire.node_pb2 import ExecRequest, Frame, LogsRequest, ServeFrame
 from pinnace_wire.node_pb2_grpc import NodeTunnelStub
+from tests.controlplane.streams_rig import Certificates, background, grpc_door, rig, until
 
 pytestmark = pytest.mark.realtime
 

@@ -2,12 +2,12 @@
 
 import pytest
 from multidict import MultiDict
-from podstreams_rig import container_status, pod
 
 from controlplane.rest.podcontainers import check_has_log, choose_container
 from controlplane.rest.podoptions import flag, parse_exec, parse_logs
 from kubeapi.errors import StatusError
 from kubeapi.types import core_v1, meta_v1
+from tests.controlplane.podstreams_rig import container_status, pod
 
 WAITING = core_v1.ContainerStateWaiting
 ENDED = core_v1.ContainerStateTerminated(containerID="containerd://old", exitCode=1)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from podstreams_rig import Door, container_status, message_of, pod, rest_door
-from streams_rig import until
 
 from kubeapi.streams.channels import Channel, ChannelFrame, StreamOptions
 from kubeapi.streams.legs import SpdyLeg
@@ -17,6 +15,8 @@ from kubeapi.streams.remotecommand import SpdyChannels
 from kubeapi.streams.spdy import Role
 from kubeapi.streams.upgrade import upgrade
 from kubeapi.types import core_v1
+from tests.controlplane.podstreams_rig import Door, container_status, message_of, pod, rest_door
+from tests.controlplane.streams_rig import until
 
 pytestmark = pytest.mark.realtime
 
