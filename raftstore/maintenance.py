@@ -105,7 +105,8 @@ class Maintenance:
         except BaseException:
             writer.abandon()
             raise
-        self._storage.snapshot_finished(snapshot, writer.size_bytes)
+        needless = self._storage.snapshot_finished(snapshot, writer.size_bytes)
+        await self._off_loop(self._storage.remove, needless)
         self._log_bytes_at_snapshot = log_bytes
         self._raft.snapshot_taken(snapshot)
         self._metrics.snapshot_save_s.observe(self._clock.monotonic_s() - start_s)
@@ -122,4 +123,10 @@ class Maintenance:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="raftstore-snapshot")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, call, *arguments)
+        future = loop.run_in_executor(self._thread, call, *arguments)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # The thread still has the file in hand.
+            await asyncio.wait([future])
+            raise

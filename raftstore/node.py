@@ -130,6 +130,7 @@ class Node:
                 for data in opened.slices:
                     loader.feed(data)
                 state = loader.finish()
+            storage.begin_writing()
             member_id = storage.identity.member_id
             stored = Stored(opened.hard_state, opened.snapshot, opened.entries)
             raft = Raft(Config(member_id, (member_id,)), stored, rng)
@@ -150,10 +151,12 @@ class Node:
     # -- writes
 
     def propose(self, command: Command) -> "asyncio.Future[Result]":
-        """Put `command` (already checked) into the log. The future gives its result, an MvccError
-        that it was refused with, or a NodeError when its fate is not known."""
+        """Put `command` (checked by `mvcc.check`) into the log. The future gives its result, an
+        MvccError that it was refused with, or a NodeError when its fate is not known."""
         self._check_running()
         data = encode_command(command)
+        # What the log holds must be readable for ever: a value of a wrong type fails here.
+        decode_command(data)
         if len(data) > REQUEST_SIZE_MAX_BYTES:
             raise RequestTooLarge
         if len(self._pending) >= self._options.pending_max:
@@ -222,10 +225,10 @@ class Node:
             if timer is not None:
                 timer.cancel()
         self._turn = None
-        if self._saving is not None:
-            await asyncio.wait([self._saving])
         await self._maintenance.close()
         self._drive()
+        while self._saving is not None:
+            await asyncio.wait([self._saving])
         try:
             if self.failure is None:
                 self._writer.close()
@@ -264,10 +267,10 @@ class Node:
             self._save_timer.cancel()
         try:
             saved.result()
-            self._finish(ready)
+            if self.failure is None:
+                self._finish(ready)
         except Exception as error:
             self._fail(error)
-            return
         self._drive()
 
     def _saving_is_late(self) -> None:

@@ -4,6 +4,7 @@ Requests become commands of the log and its answers the protocol's values; what 
 refused with keeps etcd's words. Nothing is kept here: the raftstore's node is the store.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -39,6 +40,8 @@ _TARGETS = {
     CompareTarget.VALUE: mvcc.CompareTarget.VALUE,
     CompareTarget.LEASE: mvcc.CompareTarget.LEASE,
 }
+
+_SLICE_KEYS = 2000
 
 _OPERATORS = {
     "=": mvcc.CompareOperator.EQUAL,
@@ -96,9 +99,16 @@ class EmbeddedStore(Store):
         )
         try:
             check.check_range(request)
-            return _range_result(self.node.range(request))
+            result = self.node.range(request)
         except (mvcc.MvccError, NodeError) as error:
             raise _translated(error) from error
+        kvs: list[KeyValue] = []
+        for first in range(0, len(result.kvs), _SLICE_KEYS):
+            # What was read does not change; others get their turn between the slices.
+            if first:
+                await asyncio.sleep(0)
+            kvs += [_key_value(kv) for kv in result.kvs[first : first + _SLICE_KEYS]]
+        return RangeResult(kvs, result.revision, result.count, result.more)
 
     def watch(
         self,

@@ -124,7 +124,11 @@ class _SystemFile:
         self._fd = fd
         self._offset = offset
         if reserve_bytes > offset:
-            self._reserve(reserve_bytes)
+            try:
+                self._reserve(reserve_bytes)
+            except OSError:
+                self.close()
+                raise
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)

@@ -6,8 +6,9 @@ wal/     the log        snap/    the snapshots
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from raftstore.core.messages import Entry, HardState, SnapshotMeta
@@ -46,7 +47,8 @@ class Storage:
         self._files = files
         self._directory = directory
         self._lock = lock
-        self._snapshot_path: Path | None = None
+        self._snapshot = SnapshotMeta()
+        self._reopen: Callable[[], Wal] | None = None
         self.identity = Identity(0, 0)
         self.wal: Wal
         self.snapshot_size_bytes = 0
@@ -59,8 +61,8 @@ class Storage:
         rng: random.Random,
         segment_size_bytes: int = SEGMENT_SIZE_BYTES,
     ) -> tuple["Storage", Opened]:
-        """Open what is there, or make it. Raises DiskError, and then nothing was changed but a
-        directory that was new."""
+        """Lock and read what is there, or make it; `begin_writing` comes next. Raises DiskError,
+        and then nothing was changed."""
         storage = cls(files, directory, _take_lock(files, directory))
         try:
             return storage, storage._open(rng, segment_size_bytes)
@@ -71,16 +73,34 @@ class Storage:
             storage.close()
             raise
 
+    def begin_writing(self) -> None:
+        """Everything was read and found whole: cut what a crash tore, and finish a removal that
+        was under way. Raises DiskError."""
+        try:
+            if self._reopen is not None:
+                self.wal = self._reopen()
+                self._reopen = None
+                self.remove(self.snapshot_finished(self._snapshot, self.snapshot_size_bytes))
+        except OSError as error:
+            raise NotWritable(self._directory, error) from error
+
     def begin_snapshot(self, snapshot: SnapshotMeta) -> SnapshotWriter:
         return SnapshotWriter(
             self._files, self._directory / "snap", snapshot, self.identity.cluster_id
         )
 
-    def snapshot_finished(self, snapshot: SnapshotMeta, size_bytes: int) -> None:
-        """Remove what the snapshot makes needless: older ones, and the log before it."""
+    def snapshot_finished(self, snapshot: SnapshotMeta, size_bytes: int) -> list[Path]:
+        """The files that the snapshot makes needless: older ones, and the log before it."""
         self.snapshot_size_bytes = size_bytes
+        found = list_snapshots(self._files, self._directory / "snap")
+        older = [path for other, path in found if other.index < snapshot.index]
+        return older + self.wal.forget_before(snapshot.index + 1)
+
+    def remove(self, paths: Sequence[Path]) -> None:
+        """May block for as long as the file system takes to free their blocks."""
         try:
-            self._remove_needless(snapshot)
+            for path in paths:
+                self._files.remove(path)
         except OSError as error:
             raise DiskFailed(self._directory, "removing old files", error) from error
 
@@ -105,18 +125,12 @@ class Storage:
             raise CorruptRecord(self._directory / "wal", 0, "the log is missing")
         needed = needed_segments(segments, snapshot)
         contents = read_segments(self._files, needed, snapshot)
-        self._check_reaches(contents, snapshot)
-        last_index = contents.entries[-1].index if contents.entries else snapshot.index
+        self._check_reaches(contents)
         self.identity = contents.identity
-        self.wal = Wal.open(
-            self._files,
-            self._directory / "wal",
-            segments,
-            contents,
-            last_index,
-            segment_size_bytes,
+        self._reopen = partial(
+            Wal.open, self._files, self._directory / "wal", segments, contents, segment_size_bytes
         )
-        self._remove_needless(snapshot)
+        self._snapshot = snapshot
         return Opened(contents.hard_state, snapshot, slices, contents.entries, contents.was_torn)
 
     def _make(self, rng: random.Random, segment_size_bytes: int) -> None:
@@ -153,25 +167,24 @@ class Storage:
                 if leftover.endswith(".tmp"):
                     self._files.remove(self._directory / name / leftover)
 
-    def _remove_needless(self, snapshot: SnapshotMeta) -> None:
-        for older, path in list_snapshots(self._files, self._directory / "snap"):
-            if older.index < snapshot.index:
-                self._files.remove(path)
-        self.wal.remove_before(snapshot.index + 1)
-
     def _newest_snapshot(self) -> tuple[SnapshotMeta, Iterator[bytes]]:
         found = list_snapshots(self._files, self._directory / "snap")
         if not found:
             return SnapshotMeta(), iter(())
         snapshot, path = found[-1]
-        return snapshot, read_snapshot(self._files, path, snapshot)
+        return snapshot, self._measured(read_snapshot(self._files, path, snapshot))
 
-    def _check_reaches(self, contents: Contents, snapshot: SnapshotMeta) -> None:
+    def _measured(self, slices: Iterator[bytes]) -> Iterator[bytes]:
+        for data in slices:
+            self.snapshot_size_bytes += len(data)
+            yield data
+
+    def _check_reaches(self, contents: Contents) -> None:
         """The log must hold what was known to be committed."""
         path = self._directory / "wal"
-        last_index = contents.entries[-1].index if contents.entries else snapshot.index
-        if contents.hard_state.commit > last_index:
-            why = f"entry {contents.hard_state.commit} was committed, the log ends at {last_index}"
+        commit, last_index = contents.hard_state.commit, contents.last_index
+        if commit > last_index:
+            why = f"entry {commit} was committed, the log ends at {last_index}"
             raise CorruptRecord(path, contents.end_offset, why)
 
 

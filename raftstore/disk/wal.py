@@ -48,6 +48,7 @@ class Contents:
     identity: Identity
     hard_state: HardState = field(default_factory=HardState)
     entries: list[Entry] = field(default_factory=list)
+    last_index: int = 0
     end_offset: int = 0
     size_bytes: int = 0
     was_torn: bool = False
@@ -88,7 +89,7 @@ def read_segments(
     files: FileSystem, segments: Sequence[Segment], snapshot: SnapshotMeta
 ) -> Contents:
     """Entries after `snapshot` and the last hard state. Raises CorruptRecord."""
-    contents = Contents(Identity(0, 0))
+    contents = Contents(Identity(0, 0), last_index=snapshot.index)
     for segment in segments:
         data = files.read(segment.path)
         try:
@@ -146,10 +147,10 @@ def _take_entry(
     if index <= snapshot.index:
         return
     entries = contents.entries
-    last_index = entries[-1].index if entries else snapshot.index
-    if index > last_index + 1:
-        why = f"entry {index} follows on {last_index}: entries are missing"
+    if index > contents.last_index + 1:
+        why = f"entry {index} follows on {contents.last_index}: entries are missing"
         raise CorruptRecord(segment.path, record.offset, why)
+    contents.last_index = index
     del entries[index - snapshot.index - 1 :]
     entries.append(Entry(index, term, record.payload[_ENTRY_FORM.size :]))
     contents.size_bytes += record.end_offset - record.offset
@@ -192,7 +193,6 @@ class Wal:
         directory: Path,
         segments: list[Segment],
         contents: Contents,
-        last_index: int,
         segment_size_bytes: int = SEGMENT_SIZE_BYTES,
     ) -> "Wal":
         """Go on after what was read. What a crash tore is cut, and what it left unsynced is
@@ -201,7 +201,7 @@ class Wal:
         wal._segments = segments
         wal._offset = contents.end_offset
         wal._hard_state = contents.hard_state
-        wal._last_index = last_index
+        wal._last_index = contents.last_index
         wal.written_bytes = contents.size_bytes
         path = segments[-1].path
         wal._file = files.open_append(path, contents.end_offset, segment_size_bytes)
@@ -243,10 +243,12 @@ class Wal:
         except OSError as error:
             self._fail("sync", error)
 
-    def remove_before(self, index: int) -> None:
-        """Remove the segments that hold only entries before `index`."""
+    def forget_before(self, index: int) -> list[Path]:
+        """The segments that hold only entries before `index`: they are to be removed."""
+        forgotten = []
         while len(self._segments) > 1 and self._segments[1].first_index <= index:
-            self._files.remove(self._segments.pop(0).path)
+            forgotten.append(self._segments.pop(0).path)
+        return forgotten
 
     def close(self) -> None:
         if self._file is not None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from raftstore.mvcc.commands import (
+    Compare,
+    CompareTarget,
     DeleteRange,
     Operation,
     Put,
@@ -46,11 +48,21 @@ def check_delete(request: DeleteRange) -> None:
         raise EmptyKey
 
 
+def check_compare(compare: Compare) -> None:
+    if not compare.key:
+        raise EmptyKey
+    wanted = bytes if compare.target is CompareTarget.VALUE else int
+    if not isinstance(compare.value, wanted):
+        raise TypeError(f"a compare of {compare.target.name} takes {wanted.__name__}")
+
+
 def check_txn(request: Txn, ops_max: int = TXN_OPS_MAX) -> None:
     if len(request.success) == 1 and len(request.compare) <= 1 and not request.failure:
         # The shape of nearly every write of a control plane: nothing can be there twice.
         only = request.success[0]
-        if type(only) is Put and only.key and (not request.compare or request.compare[0].key):
+        if type(only) is Put:
+            for compare in request.compare:
+                check_compare(compare)
             check_put(only)
             return
     _check_txn(request, ops_max)
@@ -62,8 +74,7 @@ def _check_txn(request: Txn, ops_max: int) -> None:
     if max(len(request.compare), len(request.success), len(request.failure)) > ops_max:
         raise TooManyOps
     for compare in request.compare:
-        if not compare.key:
-            raise EmptyKey
+        check_compare(compare)
     for operation in (*request.success, *request.failure):
         if isinstance(operation, Txn):
             _check_txn(operation, ops_max)

@@ -29,7 +29,7 @@ def run_range(keyspace: Keyspace, request: Range, revision: int) -> RangeResult:
     if not request.range_end:
         kvs = _one_key(keyspace, request)
         count = len(kvs)
-    elif not request.revision:
+    elif request.revision <= 0:
         kvs, count = _present(keyspace, request)
     else:
         start, end = bounds(request.key, request.range_end)
@@ -47,7 +47,7 @@ def run_range(keyspace: Keyspace, request: Range, revision: int) -> RangeResult:
 
 
 def _one_key(keyspace: Keyspace, request: Range) -> list[KeyValue]:
-    if request.revision:
+    if request.revision > 0:
         kv = keyspace.at(request.key, request.revision)
     else:
         kv = keyspace.live.get(request.key)

@@ -14,7 +14,7 @@ from raftstore.mvcc.statemachine import StateMachine
 from raftstore.mvcc.values import KeyValue
 
 SLICE_KEYS_MAX = 128
-SLICE_SIZE_BYTES = 256 * 1024
+SLICE_SIZE_BYTES = 64 * 1024
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, tag=1):

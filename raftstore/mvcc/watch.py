@@ -5,7 +5,8 @@ then hears each revision as it is applied. Every revision reaches it once, whole
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from raftstore.mvcc.errors import Compacted
 from raftstore.mvcc.keyspace import FIRST_REVISION, Keyspace
@@ -64,7 +65,9 @@ class WatchHub:
             raise Compacted(keyspace.compact_revision)
         start, end = bounds(key, range_end)
         # Nothing was written at the first revision.
-        first = max(start_revision, FIRST_REVISION + 1) if start_revision else keyspace.revision + 1
+        first = keyspace.revision + 1
+        if start_revision > 0:
+            first = max(start_revision, FIRST_REVISION + 1)
         watcher = Watcher(self, start, end, first, sink)
         self.watcher_count += 1
         if watcher.next_revision <= keyspace.revision:
@@ -155,9 +158,26 @@ class WatchHub:
         edges = {edge for range_ in self._of_range for edge in range_ if edge is not None}
         self._cuts = sorted(edges)
         self._segments = [()]
+        begins, ends = _by_edge(self._of_range, 0), _by_edge(self._of_range, 1)
+        open_ranges: dict[tuple[bytes, bytes | None], None] = {}
         for cut in self._cuts:
-            inside = (w for (s, e), w in self._of_range.items() if s <= cut and _below(cut, e))
-            self._segments.append(tuple(watcher for group in inside for watcher in group))
+            for range_ in ends.get(cut, ()):
+                open_ranges.pop(range_, None)
+            # A range that ends where or before it begins holds nothing.
+            open_ranges.update((r, None) for r in begins.get(cut, ()) if _below(cut, r[1]))
+            inside = (self._of_range[range_] for range_ in open_ranges)
+            self._segments.append(tuple(chain.from_iterable(inside)))
+
+
+def _by_edge(
+    ranges: Iterable[tuple[bytes, bytes | None]], edge: int
+) -> dict[bytes, list[tuple[bytes, bytes | None]]]:
+    found: dict[bytes, list[tuple[bytes, bytes | None]]] = {}
+    for range_ in ranges:
+        at = range_[edge]
+        if at is not None:
+            found.setdefault(at, []).append(range_)
+    return found
 
 
 def _below(key: bytes, end: bytes | None) -> bool:

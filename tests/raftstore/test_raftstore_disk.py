@@ -30,7 +30,9 @@ SEGMENT = 4096
 
 
 def open_store(files: FakeFiles, segment_size_bytes: int = SEGMENT) -> tuple[Storage, Opened]:
-    return Storage.open(files, STORE, random.Random(1), segment_size_bytes)
+    storage, opened = Storage.open(files, STORE, random.Random(1), segment_size_bytes)
+    storage.begin_writing()
+    return storage, opened
 
 
 def entry(index: int, size_bytes: int = 20, term: int = 1) -> Entry:
@@ -269,7 +271,7 @@ def snapshot_of(storage: Storage, index: int, slices: Sequence[bytes]) -> Snapsh
     writer = storage.begin_snapshot(snapshot)
     writer.write(list(slices))
     writer.finish()
-    storage.snapshot_finished(snapshot, writer.size_bytes)
+    storage.remove(storage.snapshot_finished(snapshot, writer.size_bytes))
     return snapshot
 
 
@@ -313,6 +315,25 @@ def test_damage_in_a_snapshot_is_found_at_every_byte() -> None:
         )
         with pytest.raises(CorruptRecord):
             list(reopened(copy_with(files, path, data[:at])).slices)
+
+
+def test_a_damaged_store_is_left_as_it_was() -> None:
+    """Neither is a torn tail cut nor an old file removed before everything was found whole."""
+    files = filled()
+    storage, _ = open_store(files)
+    snapshot = snapshot_of(storage, 3, [b"state"])
+    storage.close()
+    log = first_segment(files)
+    torn = copy_with(files, log, files.read(log).rstrip(b"\0")[:-5])
+    path = STORE / "snap" / snapshot_name(snapshot)
+    files = copy_with(torn, path, files.read(path)[:-1])
+    files.create(STORE / "snap" / snapshot_name(SnapshotMeta(1, 1)), 0)
+    before = {name: files.read(name) for name, inode in files.names_now.items() if inode}
+    storage, opened = Storage.open(files, STORE, random.Random(1))
+    with pytest.raises(CorruptRecord):
+        list(opened.slices)
+    storage.close()
+    assert {name: files.read(name) for name, inode in files.names_now.items() if inode} == before
 
 
 def test_an_unfinished_snapshot_is_removed() -> None:

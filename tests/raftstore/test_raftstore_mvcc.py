@@ -461,6 +461,37 @@ def test_malformed_transactions(txn: Txn, text: str) -> None:
         check_txn(txn)
 
 
+def test_a_compare_with_a_value_of_another_type_never_reaches_the_log() -> None:
+    for bad in (
+        Compare(b"k", CompareTarget.VALUE, E, 1),
+        Compare(b"k", CompareTarget.MOD, G, b"1"),
+    ):
+        for success in ([Put(b"k")], [Put(b"k"), Put(b"l")], [Txn([bad], [])]):
+            with pytest.raises(TypeError):
+                check_txn(Txn([bad], success))
+
+
+def test_many_ranges_are_told_apart() -> None:
+    state = StateMachine()
+    hub = WatchHub(state.keyspace, _raise)
+    heard: dict[tuple[bytes, bytes], int] = {}
+    ranges = [(b"%d" % a, b"%d" % b) for a in range(1, 9) for b in range(1, 9)]
+    for watched in [*ranges, (b"0", b"\0"), (b"5", b""), (b"2", b"2\0")]:
+
+        def sink(events: list[Event], revision: int, watched=watched) -> None:
+            heard[watched] = heard.get(watched, 0) + 1
+
+        hub.watch(*watched, 0, sink)
+    for key in (b"0", b"2", b"25", b"5", b"9", b"8"):
+        heard.clear()
+        _, events = state.apply(Put(key))
+        hub.publish(state.keyspace.revision, events)
+        expected = {r for r in ranges if r[0] <= key < r[1]} | {(b"0", b"\0")}
+        expected |= {(b"5", b"")} if key == b"5" else set()
+        expected |= {(b"2", b"2\0")} if key == b"2" else set()
+        assert heard == dict.fromkeys(expected, 1)
+
+
 def test_malformed_requests() -> None:
     with pytest.raises(MvccError, match="key is not provided"):
         check_range(Range(b""))

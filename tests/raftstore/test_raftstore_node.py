@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_files import FakeFiles
 
@@ -129,6 +130,30 @@ async def test_a_refused_command_is_answered_with_its_error() -> None:
     with pytest.raises(MvccError, match="etcdserver: request is too large"):
         node.propose(Put(b"k", b"x" * 2_000_000))
     assert (await node.propose(Put(b"k"))).revision == 2
+    await node.close()
+
+
+async def test_what_could_not_be_read_back_never_reaches_the_log() -> None:
+    node = await open_node(FakeFiles())
+    with pytest.raises(msgspec.ValidationError):
+        node.propose(Put("text", b""))  # type: ignore[arg-type]
+    with pytest.raises(OverflowError):
+        node.propose(LeaseGrant(1 << 64, 10))
+    assert (await node.propose(Put(b"k"))).revision == 2
+    await node.close()
+
+
+async def test_closing_in_the_middle_of_a_snapshot() -> None:
+    options = Options(use_threads=False, snapshot_log_min_bytes=50_000)
+    files = FakeFiles()
+    node = await open_node(files, options)
+    await asyncio.gather(*(node.propose(Put(b"%d" % n, b"x" * 1000)) for n in range(400)))
+    await asyncio.sleep(0)
+    assert node._maintenance._snapshot is not None
+    await node.close()
+    assert files.names(STORE / "snap") == []
+    node = await open_node(files, options)
+    assert len(values(node)) == 400
     await node.close()
 
 
