@@ -7,6 +7,7 @@ Neighbours: `nodeagent` owns a `CniServer`. It never asks the API server anythin
 node's podCIDR and the live sandboxes.
 """
 
+from cni.server.errors import NetworkFailure
 from cni.server.server import CniServer
 
-__all__ = ["CniServer"]
+__all__ = ["CniServer", "NetworkFailure"]

@@ -9,6 +9,8 @@ import asyncio
 import os
 import shutil
 
+from cni.server.errors import NetworkFailure
+
 NAT_CHAIN = "PINNACE-CNI-POSTROUTING"
 FILTER_CHAIN = "PINNACE-CNI-FORWARD"
 PROCESS_TIMEOUT_S = 15.0
@@ -17,7 +19,7 @@ _NAT_JUMP = f"POSTROUTING -j {NAT_CHAIN}"
 _FILTER_JUMP = f"FORWARD -j {FILTER_CHAIN}"
 
 
-class FirewallFailure(Exception):
+class FirewallFailure(NetworkFailure):
     """iptables is missing, or refused."""
 
 

@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 
+from cni.server.errors import NetworkFailure
+
 T = TypeVar("T")
 
 # A dump is cut short when the table changes under it (NLM_F_DUMP_INTR); the kernel offers no
@@ -31,7 +33,7 @@ RT_SCOPE_LINK = 253
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class NetlinkFailure(Exception):
+class NetlinkFailure(NetworkFailure):
     """The kernel refused, or did not end up as asked."""
 
 

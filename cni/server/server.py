@@ -14,8 +14,7 @@ from base.clock import Clock
 from cni.install import tombstone_dir
 from cni.server import firewall, podnetwork, protocol
 from cni.server.addresses import Addresses, Lease, parse_pod_cidr
-from cni.server.firewall import FirewallFailure
-from cni.server.netlink import NetlinkFailure
+from cni.server.errors import NetworkFailure
 from cni.server.protocol import Attachment, CniError, ErrorCode, Request
 
 logger = logging.getLogger("cni")
@@ -113,8 +112,8 @@ class CniServer:
     async def set_pod_cidr(self, pod_cidr: str) -> None:
         """Give out addresses of `pod_cidr` from now on; without change this is a repair.
 
-        Raises ValueError for a network that cannot be served (IPv6), and NetlinkFailure or
-        FirewallFailure; those are retried in the background too.
+        Raises ValueError for a network that cannot be served (IPv6), and NetworkFailure, which is
+        retried in the background too.
         """
         self._addresses.set_network(parse_pod_cidr(pod_cidr))
         await self._set_up_node()
@@ -140,12 +139,14 @@ class CniServer:
     # -- the node's part
 
     async def _keep_up(self) -> None:
-        """Repair the bridge and the rules when somebody took them away."""
+        """Repair the bridge and the rules when somebody took them away; take up a DEL whose shim
+        found our queue full."""
         while True:
             await self._clock.sleep(UPKEEP_EVERY_S)
             try:
+                await self._honour_tombstones()
                 await self._set_up_node()
-            except (NetlinkFailure, FirewallFailure) as failure:
+            except (NetworkFailure, OSError) as failure:
                 logger.error("the pod network is not whole: %s", failure)
 
     async def _set_up_node(self) -> None:
@@ -210,7 +211,7 @@ class CniServer:
             return protocol.encode_answer(0, body)
         except CniError as error:
             failure = error
-        except (NetlinkFailure, FirewallFailure, OSError) as error:
+        except (NetworkFailure, OSError) as error:
             failure = CniError(ErrorCode.NETWORK_FAILURE, "pod network set-up failed", str(error))
         logger.warning("answered with CNI error %d: %s", failure.code, failure)
         return protocol.encode_answer(1, protocol.error_answer(failure, version))
@@ -228,7 +229,7 @@ class CniServer:
         lease = self._addresses.acquire(request.attachment, request.netns, now_s)
         try:
             wiring = await self._attach(bridge, lease)
-        except (NetlinkFailure, FirewallFailure):
+        except NetworkFailure:
             await self._drop(lease.attachment)
             raise
         return protocol.add_answer(request.version, wiring)
@@ -236,7 +237,7 @@ class CniServer:
     async def _attach(self, bridge: podnetwork.Bridge, lease: Lease) -> protocol.Wiring:
         try:
             return await self._in_thread(podnetwork.attach, bridge, lease)
-        except NetlinkFailure as failure:
+        except NetworkFailure as failure:
             # Perhaps somebody took the bridge away since upkeep last looked.
             logger.warning("wiring %s again: %s", lease.container_id, failure)
             await self._set_up_node()
@@ -303,9 +304,11 @@ class CniServer:
     async def _honour_tombstones(self) -> None:
         self._tombstones.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in sorted(self._tombstones.iterdir()):
+            if path.name.startswith("."):
+                continue  # a shim is writing it, or died over it
             answer = await self.answer(path.read_bytes())
             logger.info("honoured the DEL of %s: %s", path.name, answer.decode().strip())
-            path.unlink()
+            path.unlink(missing_ok=True)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()

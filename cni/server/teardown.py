@@ -11,7 +11,7 @@ async def remove_all(state_dir: Path) -> list[str]:
     """Remove the pods' links, the bridge, the rules and the state; says what was there.
 
     For a node whose agent has stopped. Running it again finds nothing and is no error.
-    Raises NetlinkFailure or FirewallFailure when something could not be removed.
+    Raises NetworkFailure when something could not be removed.
     """
     removed = []
     ports = await asyncio.to_thread(podnetwork.ports)

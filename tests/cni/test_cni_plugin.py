@@ -31,7 +31,9 @@ class Installed:
             text.replace("AGENT_WAIT_S = 10.0", f"AGENT_WAIT_S = {wait_s}")
         )
 
-    def run(self, command: str, config: str = CONFIG) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: str, config: str = CONFIG, name: str = "pinnace"
+    ) -> subprocess.CompletedProcess[str]:
         environ = {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": "c1",
@@ -41,7 +43,7 @@ class Installed:
             "SECRET": "s",
         }
         return subprocess.run(
-            [self.bin / "pinnace"],
+            [self.bin / name],
             input=config,
             env=environ,
             capture_output=True,
@@ -139,10 +141,12 @@ def test_add_waits_for_an_agent_that_is_being_restarted(tmp_path: Path) -> None:
 
 
 def test_del_without_an_agent_leaves_a_tombstone_and_succeeds(installed: Installed) -> None:
-    for count in (1, 2):
+    for _ in range(2):
         done = installed.run("DEL")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        assert len(installed.tombstones()) == count
+        assert [path.name for path in installed.tombstones()] == ["c1-eth0"]
+    assert installed.run("DEL", name="loopback").returncode == 0
+    assert len(installed.tombstones()) == 1
     data = installed.tombstones()[0].read_bytes()
     assert b"CNI_CONTAINERID=c1\0" in data
     assert data.endswith(b"\0\0" + CONFIG.encode())
