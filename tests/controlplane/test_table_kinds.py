@@ -12,6 +12,7 @@ from controlplane.rest.table.render import PRINTERS
 from kubeapi.codec import encode, from_dict
 from kubeapi.errors import StatusError
 from kubeapi.resources import RESOURCES, ResourceInfo, find
+from kubeapi.types import autoscaling_v1
 
 CREATED = "2026-01-01T00:00:00Z"
 NOW_S = parse_rfc3339(CREATED) + 5
@@ -314,6 +315,18 @@ def test_what_a_row_carries() -> None:
 
 def test_later_events_of_a_watch_have_no_columns() -> None:
     assert printed(with_columns=False)["columnDefinitions"] is None
+
+
+def test_the_scale_of_a_deployment_prints_as_a_scale() -> None:
+    scale = from_dict(
+        {"metadata": {"name": "x"}, "spec": {"replicas": 3}, "status": {"replicas": 1}},
+        autoscaling_v1.Scale,
+    )
+    data = table(info_of("apps/v1", "deployments"), [Item(scale)], {}, "None", NOW_S)
+    found = msgspec.json.decode(data)
+    names = [column["name"] for column in found["columnDefinitions"]]
+    assert names == ["Name", "Desired", "Available", "Age"]
+    assert found["rows"][0]["cells"] == ["x", 3, 1, "<unknown>"]
 
 
 def test_flow_schemas_are_listed_as_they_are_matched() -> None:

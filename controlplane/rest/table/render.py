@@ -21,6 +21,7 @@ from controlplane.rest.table import (
 from controlplane.rest.table.columns import encoded
 from kubeapi.errors import bad_request
 from kubeapi.resources import ResourceInfo
+from kubeapi.types import autoscaling_v1
 
 Printer = Callable[[Any, float], list[Any]]
 
@@ -93,6 +94,8 @@ PRINTERS: Final[dict[tuple[str, str], Printer]] = {
 ORDERS: Final[dict[tuple[str, str], Callable[[Any], Any]]] = {
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): api.flow_schema_order,
 }
+# The one subresource that prints as a kind of its own.
+SCALES: Final = ResourceInfo("autoscaling", "v1", "scales", "Scale", True)
 ROW_CONDITIONS: Final[dict[tuple[str, str], Callable[[Any], list[dict[str, str]]]]] = {
     ("", "Pod"): pods.pod_row_conditions,
 }
@@ -167,12 +170,15 @@ def table(
     Of a watch's events only the first has the columns. `version` is as the client asked:
     meta.k8s.io/v1 or v1beta1. Raises StatusError 400 for an `include_object` that is none.
     """
+    items = list(items)
+    if items and isinstance(items[0].obj, autoscaling_v1.Scale):
+        info = SCALES
     order = ORDERS.get((info.group, info.kind))
     if order is not None:
-        items = sorted(items, key=lambda item: order(item.obj))
-    rows = (
+        items.sort(key=lambda item: order(item.obj))
+    rows = [
         row(info, item, include_object, now_s, body_of=body_of, version=version) for item in items
-    )
+    ]
     return b"".join(
         [
             b'{"kind":"Table","apiVersion":"',
