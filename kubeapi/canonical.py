@@ -56,6 +56,10 @@ def _bad_byte(text: str) -> int:
     return at + 1
 
 
+_KNOWN_MAX = 4096
+_KNOWN_MAX_CHARACTERS = 64
+
+
 class _Known(dict[str, str | None]):
     """Canonical forms of the texts seen last; the same few occur in object after object."""
 
@@ -64,9 +68,11 @@ class _Known(dict[str, str | None]):
         self._make = make
 
     def __missing__(self, text: str) -> str | None:
-        if len(self) >= 4096:
-            self.clear()
-        made = self[text] = self._make(text)
+        made = self._make(text)
+        if len(text) <= _KNOWN_MAX_CHARACTERS:
+            if len(self) >= _KNOWN_MAX:
+                self.clear()
+            self[text] = made
         return made
 
 

@@ -5,11 +5,12 @@ brings times, quantities and base64 into the form in which they are kept. `decod
 what this program encoded itself, and skips that.
 """
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from kubeapi import gojson, reading, strict, yaml
+from kubeapi import gojson, reading, strict
 from kubeapi.canonical import canonical
 from kubeapi.errors import StatusError, bad_request
 from kubeapi.resources import kind_class, split_api_version
@@ -84,14 +85,6 @@ def _decode_slowly(data: bytes, kind: type[T]) -> T:
         raise ValueError(gojson.syntax_problem(data) or "exceeded max depth") from None
 
 
-def json_of_yaml(data: bytes, kind: Kind) -> tuple[bytes, list[str]]:
-    """A YAML body as JSON, and what strict decoding says of keys that are set twice."""
-    try:
-        return yaml.to_json(data)
-    except yaml.YamlError as error:
-        raise _unrecognized(data, kind, str(error)) from None
-
-
 def decode_stored(data: bytes, kind: type[T]) -> T:
     """The object in bytes that `encode` made."""
     obj: T = _decoders[kind].decode(data)
@@ -140,8 +133,13 @@ def strict_problems(data: bytes, kind: Kind) -> list[str]:
         raise bad_request("exceeded max depth") from None
 
 
-def refuse_strictly(problems: list[str], kind: Kind) -> None:
-    """StatusError 400 that lists `problems`, when there are any (`fieldValidation=Strict`)."""
+def refuse_strictly(problems: Sequence[str], kind: Kind, yaml_problems: Sequence[str] = ()) -> None:
+    """StatusError 400 that lists what is wrong, if anything is (`fieldValidation=Strict`).
+
+    `yaml_problems` are what `yaml.to_json` found, before `problems` of the JSON that it made.
+    """
+    if yaml_problems:
+        problems = ["yaml: unmarshal errors:\n  " + "\n  ".join(yaml_problems), *problems]
     if problems:
         _, version, name = kind.GVK
         text = f"strict decoding error: {', '.join(problems)}"
@@ -152,7 +150,8 @@ def _can_not_be(found: str, version: str, wanted: str, why: str) -> str:
     return f'{found} in version "{version}" cannot be handled as a {wanted}: {why}'
 
 
-def _unrecognized(data: bytes, kind: Kind, problem: str) -> StatusError:
+def unrecognized(data: bytes, kind: Kind, problem: str) -> StatusError:
+    """The 400 for a body that does not even say what it is."""
     wanted, summary = kind.__name__, _summary(data)
     return bad_request(
         f"the object provided is unrecognized (must be of type {wanted}): {problem} ({summary})"
@@ -167,7 +166,7 @@ def _refusal(data: bytes, kind: Kind, problem: str) -> StatusError:
     if gvk is None:
         return bad_request(problem)
     if unreadable:
-        return _unrecognized(
+        return unrecognized(
             data, kind, f"couldn't get version/kind; json parse error: {unreadable}"
         )
     if (said.kind or wanted) != wanted or (said.apiVersion or _api_version(gvk)) != _api_version(

@@ -106,16 +106,19 @@ class ResourceInfo:
         return BY_PATH[*self.stored_as, self.resource]
 
 
+def _module_name(group: str, version: str) -> str:
+    return f"{_MODULE_NAMES.get(group, group.partition('.')[0])}_{version}"
+
+
 def kind_class(group: str, version: str, kind: str) -> Kind:
     """The class of a kind, also of one that is no resource (Scale, Status). KeyError if none."""
-    name = _MODULE_NAMES.get(group, group.partition(".")[0])
-    homes = (f"{name}_{version}", f"meta_{version}") if not group else (f"{name}_{version}",)
+    home = _module_name(group, version)
+    homes = (home, f"meta_{version}") if not group else (home,)
     for home in homes:
-        try:
-            module = importlib.import_module(f"kubeapi.types.{home}")
-        except ModuleNotFoundError:
+        # What a body names is not imported unless it is one of ours.
+        if home not in _MODULES:
             continue
-        found = getattr(module, kind, None)
+        found = getattr(importlib.import_module(f"kubeapi.types.{home}"), kind, None)
         if isinstance(found, type) and getattr(found, "GVK", None) == (group, version, kind):
             return found
     raise KeyError((group, version, kind))
@@ -422,6 +425,7 @@ def _info(api_version: str, row: _Row) -> ResourceInfo:
 RESOURCES: tuple[ResourceInfo, ...] = tuple(
     _info(api_version, row) for api_version, rows in _TABLE.items() for row in rows
 )
+_MODULES = {_module_name(info.group, info.version) for info in RESOURCES} | {"meta_v1"}
 BY_PATH: Mapping[tuple[str, str, str], ResourceInfo] = {
     (info.group, info.version, info.resource): info for info in RESOURCES
 }

@@ -14,20 +14,25 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object with its keys as they were given."""
 
 
+def _pairs(data: bytes) -> Any:
+    """The body with keys as given; numbers stay text, of which only the place matters."""
+    return json.loads(data, object_pairs_hook=_Pairs, parse_int=str, parse_float=str)
+
+
 def problems(data: bytes, kind: Kind) -> list[str]:
     """`unknown field "spec.foo"` and `duplicate field "metadata.name"`.
 
     `data` must have been decoded before, so it is JSON of the right types.
     """
     walk = _Walk()
-    walk.struct(json.loads(data, object_pairs_hook=_Pairs), kind, "")
+    walk.struct(_pairs(data), kind, "")
     return walk.found
 
 
 def duplicates(data: bytes) -> list[str]:
     """Keys that are set twice in JSON of no known kind (a patch)."""
     walk = _Walk()
-    walk.untyped(json.loads(data, object_pairs_hook=_Pairs), "")
+    walk.untyped(_pairs(data), "")
     return walk.found
 
 

@@ -74,11 +74,9 @@ def _moment(read: list[str]) -> datetime:
     for (name, low, high), value in zip(_RANGES, (month, day, hour, minute, second), strict=True):
         if not low <= value <= high:
             raise TimeError(f"{name} out of range")
-    fraction, zone = read[11], read[12]
+    fraction, zone = read[11], _zone(read[12])
     try:
-        moment = datetime(
-            year, month, day, hour, minute, second, int(f"{fraction[1:7]:0<6}"), _zone(zone)
-        )
+        moment = datetime(year, month, day, hour, minute, second, int(f"{fraction[1:7]:0<6}"), zone)
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         # A month without this day; or a year before 1 or after 9999, which no record has.
@@ -88,5 +86,8 @@ def _moment(read: list[str]) -> datetime:
 def _zone(text: str) -> timezone:
     if text == "Z":
         return UTC
-    offset = timedelta(hours=int(text[1:3]), minutes=int(text[4:6]))
+    hours, minutes = int(text[1:3]), int(text[4:6])
+    if hours >= 24 or minutes >= 60:
+        raise TimeError(f"time zone offset {'hour' if hours >= 24 else 'minute'} out of range")
+    offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)

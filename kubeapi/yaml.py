@@ -14,9 +14,16 @@ from typing import Any
 import msgspec
 import yaml
 
+from kubeapi import codec
+from kubeapi.errors import StatusError
+from kubeapi.schema import Kind
+
 DEPTH_MAX = 10_000
 # Values that aliases may make of a document, as a bound for `a: &a [*b, *b], ...`.
 VALUES_MAX = 400_000
+
+# More digits are no number that JSON could hold.
+_NUMBER_MAX_CHARACTERS = 300
 
 _WORDS: dict[str, Any] = {
     word: value
@@ -35,24 +42,34 @@ _NOT_JSON = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
 _TAG = "tag:yaml.org,2002:"
 
 
-class YamlError(ValueError):
-    """Text that is no YAML, or can not be JSON."""
+class YamlError(StatusError):
+    """Text that is no YAML, or can not be JSON: a bad request."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BadRequest", message)
 
 
-def to_json(data: bytes) -> tuple[bytes, list[str]]:
-    """The body as JSON, and a problem for each key that is set twice (the last one counts).
+def to_json(data: bytes, kind: Kind) -> tuple[bytes, list[str]]:
+    """A body as JSON, and what strict decoding says of keys that are set twice.
 
-    YamlError with a message like Kubernetes' for what can not be read.
+    StatusError 400 with Kubernetes' message where the body can not be read.
     """
-    value, problems = load(data)
     try:
+        value, problems = read(data)
         return msgspec.json.encode(value), problems
+    except YamlError as error:
+        raise codec.unrecognized(data, kind, error.message) from None
     except RecursionError:
-        raise YamlError("yaml: exceeded max depth") from None
+        raise codec.unrecognized(data, kind, "yaml: exceeded max depth") from None
 
 
-def load(data: bytes) -> tuple[Any, list[str]]:
-    """The value of the first document, and the keys that were set twice."""
+def load(data: bytes) -> Any:
+    """The value of the first document; of a key that is set twice the last value."""
+    return read(data)[0]
+
+
+def read(data: bytes) -> tuple[Any, list[str]]:
+    """The value of the first document, and the keys that were set twice; YamlError."""
     builder = _Builder()
     try:
         for event in yaml.parse(data, Loader=yaml.CSafeLoader):
@@ -208,6 +225,8 @@ def _resolved(text: str) -> Any:
 
 
 def _number(text: str) -> Any:
+    if len(text) > _NUMBER_MAX_CHARACTERS:
+        return text
     plain = text.replace("_", "")
     if _INTEGER.fullmatch(plain):
         return _integer(plain)

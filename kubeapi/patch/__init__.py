@@ -17,6 +17,7 @@ from kubeapi.patch.gotext import go_text
 from kubeapi.patch.merge import merge_diff, merge_patch
 from kubeapi.patch.operations import OPERATIONS_MAX, json_patch
 from kubeapi.patch.strategic import strategic_merge_patch
+from kubeapi.reading import described
 from kubeapi.schema import Kind
 from kubeapi.strict import duplicates
 
@@ -33,26 +34,38 @@ __all__ = [
 
 def parse(patch_type: PatchType, body: bytes) -> tuple[Any, list[str]]:
     """The patch in a body and the fields that it sets twice; StatusError 400 when it is none."""
-    problem = gojson.syntax_problem(body)
-    if problem is not None:
-        raise _undecodable(patch_type, problem)
-    patch = msgspec.json.decode(body)
-    wanted, go_type = (
-        (list, "jsonpatch.Patch")
-        if patch_type is PatchType.JSON
-        else (dict, "map[string]interface {}")
-    )
-    if patch is None and patch_type is PatchType.MERGE:
-        raise bad_request("Invalid JSON Patch")
-    if not isinstance(patch, wanted):
-        sort = {list: "array", dict: "object", str: "string", bool: "bool"}
-        shown = sort.get(type(patch), "number")
-        problem = f"json: cannot unmarshal {shown} into Go value of type {go_type}"
-        raise _undecodable(patch_type, problem)
-    if len(patch) > OPERATIONS_MAX and patch_type is PatchType.JSON:
+    try:
+        patch = msgspec.json.decode(body)
+        twice = [] if patch_type is PatchType.JSON else duplicates(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        problem = gojson.syntax_problem(body) or _limit_problem(error)
+        raise _undecodable(patch_type, problem) from None
+    if patch is None:
+        if patch_type is PatchType.MERGE:
+            raise bad_request("Invalid JSON Patch")
+        return ([] if patch_type is PatchType.JSON else {}), []
+    _check_shape(patch_type, patch)
+    return patch, twice
+
+
+def _limit_problem(error: Exception) -> str:
+    return "exceeded max depth" if isinstance(error, RecursionError) else str(error)
+
+
+def _check_shape(patch_type: PatchType, patch: Any) -> None:
+    if patch_type is not PatchType.JSON:
+        if not isinstance(patch, dict):
+            raise _wrong_shape(patch_type, patch, "map[string]interface {}")
+    elif not isinstance(patch, list):
+        raise _wrong_shape(patch_type, patch, "jsonpatch.Patch")
+    elif len(patch) > OPERATIONS_MAX:
         text = f"the allowed maximum operations in a JSON patch is {OPERATIONS_MAX}"
         raise StatusError(413, "RequestEntityTooLarge", f"{text}, got {len(patch)}")
-    return patch, [] if patch_type is PatchType.JSON else duplicates(body)
+
+
+def _wrong_shape(patch_type: PatchType, patch: Any, wanted: str) -> StatusError:
+    problem = f"json: cannot unmarshal {described(patch)} into Go value of type {wanted}"
+    return _undecodable(patch_type, problem)
 
 
 def _undecodable(patch_type: PatchType, problem: str) -> StatusError:
@@ -62,13 +75,16 @@ def _undecodable(patch_type: PatchType, problem: str) -> StatusError:
 
 def apply(patch_type: PatchType, current: dict[str, Any], patch: Any, kind: Kind) -> Any:
     """`current` with `patch` applied; StatusError 422 or 500 where it can not be."""
-    match patch_type:
-        case PatchType.JSON:
-            return json_patch(current, patch)
-        case PatchType.MERGE:
-            return merge_patch(current, patch)
-        case PatchType.STRATEGIC:
-            return strategic_merge_patch(current, patch, kind)
+    try:
+        match patch_type:
+            case PatchType.JSON:
+                return json_patch(current, patch)
+            case PatchType.MERGE:
+                return merge_patch(current, patch)
+            case PatchType.STRATEGIC:
+                return strategic_merge_patch(current, patch, kind)
+    except RecursionError:
+        raise bad_request("exceeded max depth") from None
 
 
 def refusal(patch_type: PatchType, patch: Any, patched: Any, problem: str) -> StatusError:

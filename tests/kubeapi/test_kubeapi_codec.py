@@ -4,8 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kubeapi import codec
+from kubeapi import codec, reading
+from kubeapi.canonical import canonical
 from kubeapi.errors import StatusError
 from kubeapi.types import (
     apps_v1,
@@ -78,8 +81,6 @@ def test_texts_become_canonical() -> None:
 
 
 def test_what_is_canonical_already_is_not_copied() -> None:
-    from kubeapi.canonical import canonical
-
     stored = codec.decode_stored(
         pod(resources={"limits": {"cpu": "500m", "memory": "1Gi"}}), core_v1.Pod
     )
@@ -218,6 +219,43 @@ def test_int_or_string() -> None:
         )
 
 
+def values() -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**33), 2**33) | st.text("a1Mi:=", max_size=3)
+        | st.sampled_from(["1Gi", "0.5", "2020-01-01T00:00:00Z", "50%"]),
+        lambda inner: st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["name", "cpu", "env"]), inner, max_size=2),
+        max_leaves=4,
+    )  # fmt: skip
+
+
+PLACES = st.sampled_from([
+    ("metadata", "labels"), ("metadata", "creationTimestamp"), ("metadata", "ownerReferences"),
+    ("spec", "containers"), ("spec", "overhead"), ("spec", "replicas"), ("spec", "hostNetwork"),
+    ("status", "startTime"), ("spec", "volumes"), ("spec", "activeDeadlineSeconds"),
+])  # fmt: skip
+
+
+@given(st.dictionaries(PLACES, values(), max_size=3))
+def test_the_slow_reader_agrees_with_the_quick_one(values: dict[tuple[str, str], Any]) -> None:
+    tree: dict[str, Any] = {}
+    for (outer, inner), value in values.items():
+        tree.setdefault(outer, {})[inner] = value
+    data = msgspec.json.encode(tree)
+    try:
+        quick = canonical(msgspec.json.decode(data, type=core_v1.Pod))
+    except ValueError:
+        # The slow reader takes a little more, but what it makes the quick one takes as it is.
+        try:
+            made = msgspec.json.encode(reading.read(data, core_v1.Pod))
+        except reading.ReadError:
+            return
+        canonical(msgspec.json.decode(made, type=core_v1.Pod))
+    else:
+        slow = msgspec.json.encode(reading.read(data, core_v1.Pod))
+        assert canonical(msgspec.json.decode(slow, type=core_v1.Pod)) == quick
+
+
 UNRECOGNIZED = "the object provided is unrecognized (must be of type ConfigMap): "
 NO_KIND = UNRECOGNIZED + "couldn't get version/kind; json parse error: "
 
@@ -300,6 +338,11 @@ def test_strict_problems() -> None:
         'duplicate field "metadata.labels.a"'
     )
     codec.refuse_strictly([], core_v1.Pod)
+
+
+def test_strict_problems_of_numbers_without_end() -> None:
+    data = b'{"data":{},"nope":' + b"1" * 5_000 + b"}"
+    assert codec.strict_problems(data, core_v1.ConfigMap) == ['unknown field "nope"']
 
 
 def test_embedded_json_is_not_looked_into() -> None:

@@ -345,6 +345,22 @@ def test_a_body_with_too_many_operations() -> None:
     assert caught.value.code == 413
 
 
+def test_null_is_an_empty_patch() -> None:
+    assert patch.parse(PatchType.STRATEGIC, b"null") == ({}, [])
+    assert patch.parse(PatchType.JSON, b"null") == ([], [])
+
+
+def test_deep_patches_are_refused() -> None:
+    deep = b'{"a":' * 5_000 + b"1" + b"}" * 5_000
+    with pytest.raises(StatusError, match="exceeded max depth"):
+        patch.parse(PatchType.MERGE, deep)
+    inner: Any = 1
+    for _ in range(2_000):
+        inner = {"a": inner}
+    with pytest.raises(StatusError, match="exceeded max depth"):
+        patch.apply(PatchType.MERGE, {}, inner, core_v1.ConfigMap)
+
+
 def test_a_patch_tells_what_it_sets_twice() -> None:
     value, twice = patch.parse(PatchType.MERGE, b'{"data":{"a":"b","a":"c"}}')
     assert value == {"data": {"a": "c"}}

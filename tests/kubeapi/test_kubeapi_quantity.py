@@ -38,6 +38,9 @@ def test_canonical(text: str, wanted: str) -> None:
         ("1mm", quantity.WRONG_SUFFIX),
         ("1Ki1", quantity.WRONG_SUFFIX),
         ("1e1000000000", quantity.WRONG_NUMBER),
+        ("1" * 401, quantity.WRONG_NUMBER),
+        # Tried in all ways to split it, this would take minutes.
+        ("1" * 200_000 + "x", quantity.WRONG_FORMAT),
     ],
 )
 def test_refused(text: str, problem: str) -> None:

@@ -37,7 +37,8 @@ def test_lookups() -> None:
 def test_kinds_that_are_no_resources() -> None:
     assert resources.kind_class("autoscaling", "v1", "Scale") is autoscaling_v1.Scale
     assert resources.kind_class("", "v1", "Status") is meta_v1.Status
-    for wrong in (("", "v9", "Pod"), ("nope", "v1", "Pod"), ("", "v1", "PodSpec"), ("", "v1", "x")):
+    for wrong in (("", "v9", "Pod"), ("nope", "v1", "Pod"), ("", "v1", "PodSpec"), ("", "v1", "x"),
+                  ("rules", "", "x"), ("", "v1.Pod", "GVK"), ("\0", "\ud800", "Pod")):  # fmt: skip
         with pytest.raises(KeyError):
             resources.kind_class(*wrong)
 

@@ -52,6 +52,10 @@ def test_micro_time(text: str, wanted: str | None) -> None:
         ("2020-13-01T00:00:00Z", 'parsing time "2020-13-01T00:00:00Z": month out of range'),
         ("2020-02-30T00:00:00Z", 'parsing time "2020-02-30T00:00:00Z": day out of range'),
         ("2020-01-01T24:00:00Z", 'parsing time "2020-01-01T24:00:00Z": hour out of range'),
+        (
+            "2020-01-01T00:00:00+24:00",
+            'parsing time "2020-01-01T00:00:00+24:00": time zone offset hour out of range',
+        ),
         ("2020-01-01T00:00:00Zx", 'parsing time "2020-01-01T00:00:00Zx": extra text: "x"'),
     ],
 )
