@@ -69,6 +69,7 @@ def authorizer() -> Authorizer:
 
 
 SCHEDULER = User("system:kube-scheduler", ("system:authenticated",))
+CONTROLLER_MANAGER = User("system:kube-controller-manager", ("system:authenticated",))
 PROXY = User("system:kube-proxy", ("system:authenticated",))
 NODE = User("system:node:n1", ("system:nodes", "system:authenticated"))
 
@@ -89,8 +90,10 @@ def controller(name: str) -> User:
         (NODE, ("create", "apps", "deployments"), False),
         (controller("replicaset-controller"), ("create", "", "pods"), True),
         (controller("replicaset-controller"), ("list", "", "secrets"), False),
-        (controller("service-account-controller"), ("watch", "", "namespaces"), True),
-        (controller("node-controller"), ("watch", "coordination.k8s.io", "leases"), True),
+        (controller("service-account-controller"), ("create", "", "serviceaccounts"), True),
+        (controller("taint-eviction-controller"), ("delete", "", "pods"), True),
+        (controller("taint-eviction-controller"), ("delete", "", "nodes"), False),
+        (CONTROLLER_MANAGER, ("watch", "coordination.k8s.io", "leases"), True),
         (controller("generic-garbage-collector"), ("delete", "apps", "replicasets"), True),
         (User("alice", ("system:authenticated",)), ("list", "", "pods"), False),
     ],

@@ -4,22 +4,22 @@ from typing import Any, Final
 
 from controlplane.auth.bootstrap.rbac_objects import (
     CONTROLLER_PREFIX,
+    EVENT_RULE,
     cluster_role,
     cluster_role_binding,
 )
 
 PREFIX: Final = "pinnace:"
 
-# Kubernetes' controllers read through informers that run as system:kube-controller-manager, who
-# may list and watch everything. Ours read as themselves, so each names what it reads beyond its
-# own role.
-CONTROLLER_READS: Final[dict[str, tuple[str, ...]]] = {
-    "node-controller": (
-        "get list watch: leases in coordination.k8s.io",
-        "get list watch: daemonsets in apps",
+# Kubernetes runs the eviction of pods from tainted nodes as the node controller; ours is a
+# controller of its own and may do that part only.
+CONTROLLER_RULES: Final[dict[str, tuple[str, ...]]] = {
+    "taint-eviction-controller": (
+        "get list watch: nodes in core",
+        "delete get list watch: pods in core",
+        "patch update: pods/status in core",
+        EVENT_RULE,
     ),
-    "root-ca-cert-publisher": ("get list watch: configmaps namespaces in core",),
-    "service-account-controller": ("get list watch: namespaces serviceaccounts in core",),
 }
 
 
@@ -28,7 +28,7 @@ def pinnace_objects() -> list[dict[str, Any]]:
     # Kubernetes' Node authorizer gives a node what relates to it. Until Pinnace has one, nodes
     # have the role itself, which upstream binds to nobody.
     objects = [cluster_role_binding(PREFIX + "system:node", "system:node", ("group system:nodes",))]
-    for name, rules in CONTROLLER_READS.items():
+    for name, rules in CONTROLLER_RULES.items():
         role = PREFIX + CONTROLLER_PREFIX.removeprefix("system:") + name
         objects.append(cluster_role(role, rules))
         objects.append(cluster_role_binding(role, role, (f"account {name}",)))
