@@ -20,6 +20,8 @@ from nodeagent.pods.spec import Container
 from pinnace_wire import cri_pb2 as pb
 
 PARALLEL_PULLS = 3
+# How long a container shows ErrImagePull before it shows that it waits.
+SAY_BACKOFF_AFTER_S = 1.0
 DOCKER_HUB = "docker.io"
 DOCKER_CONFIG_JSON = "kubernetes.io/dockerconfigjson"
 DOCKER_CONFIG = "kubernetes.io/dockercfg"
@@ -122,7 +124,7 @@ class ImageManager:
         self._errors[key] = f"ErrImagePull: {error}"
         text = f'Failed to pull image "{container.image}": {error}'
         self.events.pod(pod, "Warning", "Failed", text, container.name or "")
-        return ImageError("ErrImagePull", str(error), self.backoff.wait_s(key, now_s))
+        return ImageError("ErrImagePull", str(error), SAY_BACKOFF_AFTER_S)
 
     async def _pull_with(self, image: str, credentials: list[Credentials]) -> None:
         """Try each credential that fits the registry; the last failure is the one reported."""

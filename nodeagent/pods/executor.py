@@ -152,9 +152,13 @@ class PodExecutor:
         runtime: PodRuntime,
         material: Material,
         book: Book,
-    ) -> None:
-        """Start `names` in order; one that fails does not keep the next from starting."""
+    ) -> bool:
+        """Start `names` in order; one that fails does not keep the next from starting.
+
+        True where at least one started.
+        """
         sandbox = self.sandbox_config(pod, attempt)
+        any_started = False
         for name in names:
             container = find_container(pod, name)
             if container is None:
@@ -171,7 +175,8 @@ class PodExecutor:
                 _next_restart(pod, name, record),
                 material,
             )
-            await self._start(start, book)
+            any_started = await self._start(start, book) or any_started
+        return any_started
 
     def _must_wait(
         self, pod: core_v1.Pod, container: Container, record: ContainerRecord | None, book: Book
@@ -193,7 +198,7 @@ class PodExecutor:
         book.retry_in(wait_s)
         return True
 
-    async def _start(self, start: _Start, book: Book) -> None:
+    async def _start(self, start: _Start, book: Book) -> bool:
         name = start.container.name or ""
         try:
             image = await self.images.ensure(start.pod, start.container, start.material.credentials)
@@ -218,6 +223,8 @@ class PodExecutor:
             book.retry_in(CONFIG_RETRY_S if creating else 0.0)
         else:
             book.failures.pop(name, None)
+            return True
+        return False
 
     def _failed(self, start: _Start, book: Book, failure: StartFailure, said: str) -> None:
         name = start.container.name or ""

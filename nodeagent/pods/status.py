@@ -27,6 +27,8 @@ from nodeagent.pods.spec import (
     spec_of,
 )
 
+FINAL = ("Succeeded", "Failed")
+
 
 @dataclass(frozen=True)
 class PodFailure:
@@ -116,12 +118,16 @@ def _settled_phase(
     regular: list[core_v1.ContainerStatus],
     seen: Observed,
 ) -> str:
-    """The phase; one that is final stays."""
-    if old.phase in ("Succeeded", "Failed"):
-        return old.phase
-    if seen.failure is not None:
-        return "Failed"
-    return pod_phase(pod, inits, regular, terminal=seen.terminal)
+    """The phase. One that is final stays, and none is final while a container still runs: who
+    reads it takes the pod's volumes and its place for free."""
+    if old.phase in FINAL:
+        return old.phase or ""
+    phase = "Failed"
+    if seen.failure is None:
+        phase = pod_phase(pod, inits, regular, terminal=seen.terminal)
+    if phase in FINAL and seen.runtime.running:
+        return old.phase or "Running"
+    return phase
 
 
 def pod_phase(

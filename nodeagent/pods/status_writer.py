@@ -88,25 +88,29 @@ class StatusWriter:
             return pod
         return stored
 
+    def is_own(self, pod: core_v1.Pod) -> bool:
+        """Whether this version of the pod is no newer than our last write to it."""
+        stored = self._stored.get(uid_of(pod))
+        return stored is not None and _version(pod) <= _version(stored)
+
     async def _write(self, uid: str, pending: _Pending) -> None:
+        """Write until what was submitted last has been sent (or can never be)."""
         backoff = Backoff(0.1, 10.0, rng=self._rng)
-        while True:
+        sent: core_v1.PodStatus | None = None
+        # Not "until nothing differs": a server may keep a field in another form for ever.
+        while pending.status is not sent:
             status = pending.status
             patch = status_patch(self._newest(pending.pod), status)
-            if patch is None:
-                break
             try:
-                await self._patch(uid, pending.pod, patch)
-                backoff.reset()
-            except StatusError as error:
-                if error.code in _FINAL:
+                if patch is not None:
+                    await self._patch(uid, pending.pod, patch)
+                sent = status
+            except (StatusError, TimeoutError) as error:
+                if isinstance(error, StatusError) and error.code in _FINAL:
                     log.info("status of %s not written: %s", metadata(pending.pod).name, error)
-                    if pending.status is status:
-                        break
-                    continue
-                await self._wait(pending, error, backoff)
-            except TimeoutError as error:
-                await self._wait(pending, error, backoff)
+                    sent = status
+                else:
+                    await self._wait(pending, error, backoff)
         if self._pending.get(uid) is pending:
             del self._pending[uid]
         pending.written.set()

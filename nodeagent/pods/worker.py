@@ -168,7 +168,9 @@ class PodWorker:
 
     def _differs(self, pod: core_v1.Pod) -> bool:
         """Somebody else changed the status that this worker wrote."""
-        return self._status is not None and status_patch(pod, self._status) is not None
+        if self._status is None or self._tools.writer.is_own(pod):
+            return False
+        return status_patch(pod, self._status) is not None
 
     async def _wait(self) -> None:
         """Until woken, or until it is time to try again."""
@@ -243,7 +245,7 @@ class PodWorker:
             making = tools.executor.create_sandbox(pod, actions.attempt)
             sandbox, ips = await uninterrupted(making)
         if actions.starts:
-            await tools.executor.start_containers(
+            started = await tools.executor.start_containers(
                 pod,
                 actions.starts,
                 sandbox,
@@ -253,6 +255,9 @@ class PodWorker:
                 material.with_ips(ips),
                 self._book,
             )
+            if started and actions.init_to_start:
+                # A sidecar that runs lets the next container start; nothing else would tell.
+                self.wake()
 
     def _forget_failures(self, actions: PodActions) -> None:
         """What is not to be started cannot be failing to start."""

@@ -12,12 +12,13 @@ import random
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from realcontainerd import RealContainerd, agent_command, real_containerd
 
 from base import pki
 from base.clock import SystemClock
@@ -27,7 +28,6 @@ from controlplane.process import ControlPlane
 from controlplane.registry.local_client import LocalClient
 from kubeapi.errors import StatusError
 from kubeapi.types import core_v1
-from realcontainerd import RealContainerd, agent_command, real_containerd
 
 T = TypeVar("T")
 
@@ -130,6 +130,16 @@ class RealNode:
         folder = self.data_dir / "log" / "pods" / f"{meta.namespace}_{meta.name}_{meta.uid}"
         text = (folder / container / f"{run}.log").read_text()
         return "".join(f"{line.split(' ', 3)[3]}\n" for line in text.splitlines())
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], limit_s: float = 15.0) -> None:
+    """Poll for what cannot be awaited: a file, a log, what another process shows."""
+    async with asyncio.timeout(limit_s):
+        while True:
+            found = holds()
+            if await found if isinstance(found, Awaitable) else found:
+                return
+            await asyncio.sleep(0.05)
 
 
 def is_ready(pod: core_v1.Pod) -> bool:

@@ -237,8 +237,17 @@ def test_what_the_runtime_lost_is_kept_from_the_old_status() -> None:
 def test_a_pod_failure_is_the_phase_and_its_reason() -> None:
     pod = make_pod()
     failure = PodFailure("DeadlineExceeded", "Pod was active on the node longer")
-    status = status_of(pod, runtime(record(pod)), failure=failure)
+    have = runtime(record(pod, "a", "exited", exit_code=137))
+    status = status_of(pod, have, failure=failure)
     assert (status.phase, status.reason) == ("Failed", "DeadlineExceeded")
+
+
+def test_no_phase_is_final_while_a_container_runs() -> None:
+    pod = make_pod(init=(container("s", restartPolicy="Always"),), restartPolicy="Never")
+    records = [record(pod, "s"), record(pod, "a", "exited")]
+    assert status_of(pod, runtime(*records)).phase == "Running"
+    records = [record(pod, "s", "exited", exit_code=143), record(pod, "a", "exited")]
+    assert status_of(pod, runtime(*records)).phase == "Succeeded"
 
 
 def test_host_network_pods_have_the_address_of_the_node() -> None:

@@ -1,0 +1,120 @@
+"""What outlives the agent: containers run on over its end, and the next one finds its way."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from realcontainerd import BUSYBOX
+from realnode import NODE, RealNode, is_ready, real_node, until
+
+from kubeapi.types import coordination_v1, core_v1
+
+pytestmark = [pytest.mark.realtime, pytest.mark.needs("root", "containerd", "busybox", "iptables")]
+
+
+def sleeper(**fields: Any) -> dict[str, Any]:
+    container = {"name": "a", "image": BUSYBOX, "command": ["sleep", "1000"]} | fields
+    return {"containers": [container], "terminationGracePeriodSeconds": 0}
+
+
+def ids(pod: core_v1.Pod) -> list[tuple[str | None, int | None]]:
+    statuses = (pod.status.containerStatuses if pod.status else None) or ()
+    return [(s.containerID, s.restartCount) for s in statuses]
+
+
+async def renewed(node: RealNode) -> None:
+    """Wait for the next renewal of the node's Lease: by then the agent is at work."""
+
+    async def renew_time() -> str | None:
+        lease = await node.client.get(coordination_v1.Lease, NODE, "kube-node-lease")
+        return lease.spec.renewTime if lease.spec else None
+
+    before = await renew_time()
+
+    async def has_changed() -> bool:
+        return await renew_time() != before
+
+    await until(has_changed, 20)
+
+
+async def test_an_agent_that_dies_leaves_its_containers_and_adopts_them(tmp_path: Path) -> None:
+    async with real_node(tmp_path) as node:
+        for name in ("stays", "deleted", "crashes"):
+            await node.pod(name, sleeper())
+        before = {name: await node.ready(name) for name in ("stays", "deleted", "crashes")}
+        await node.stop_agent(signal.SIGKILL)
+
+        # While nobody watches: one pod is deleted, one container dies, one pod comes.
+        await node.client.delete(core_v1.Pod, "deleted", "default", grace_period_s=0)
+        node.containerd.ctr("task", "kill", "-s", "KILL", _container(before["crashes"]))
+        await node.pod("new", sleeper())
+        stale = node.data_dir / "node" / "pods" / "0000-left-behind"
+        (stale / "volumes").mkdir(parents=True)
+
+        node.start_agent()
+        await node.ready("new")
+        crashed = await node.until("crashes", lambda p: ids(p)[0][1] == 1 and is_ready(p))
+        assert ids(crashed) != ids(before["crashes"])
+        assert ids(await node.client.get(core_v1.Pod, "stays", "default")) == ids(before["stays"])
+        deleted = _container(before["deleted"])
+        await until(lambda: deleted not in node.containerd.ctr("c", "ls"))
+        await until(lambda: not stale.exists())
+
+
+async def test_sigterm_ends_the_agent_at_once_and_cleanly(tmp_path: Path) -> None:
+    async with real_node(tmp_path) as node:
+        pod = await _with_one_pod(node)
+        async with asyncio.timeout(2):
+            assert await node.stop_agent() == 0
+        assert _container(pod) in node.containerd.ctr("task", "ls")
+        assert "Traceback" not in node.agent_log.read_text()
+        node.start_agent()
+        await renewed(node)
+        again = await node.client.get(core_v1.Pod, "one", "default")
+        assert ids(again) == ids(pod)
+
+
+async def test_a_node_says_what_it_is(tmp_path: Path) -> None:
+    async with real_node(tmp_path) as node:
+        await _with_one_pod(node)
+        found = await node.client.get(core_v1.Node, NODE)
+        status = found.status
+        assert status is not None
+        assert found.metadata is not None
+        assert (found.metadata.labels or {})["kubernetes.io/hostname"] == NODE
+        assert set(status.capacity or ()) >= {"cpu", "memory", "ephemeral-storage", "pods"}
+        conditions = {c.type: (c.status, c.reason) for c in status.conditions or ()}
+        assert conditions["Ready"] == ("True", "KubeletReady")
+        assert conditions["MemoryPressure"] == ("False", "KubeletHasSufficientMemory")
+        assert status.nodeInfo is not None
+        assert (status.nodeInfo.containerRuntimeVersion or "").startswith("containerd://")
+        lease = await node.client.get(coordination_v1.Lease, NODE, "kube-node-lease")
+        assert lease.spec is not None
+        assert (lease.spec.holderIdentity, lease.spec.leaseDurationSeconds) == (NODE, 40)
+
+
+async def test_the_agent_says_in_one_line_why_it_cannot_start(tmp_path: Path) -> None:
+    async with real_node(tmp_path) as node:
+        await node.stop_agent()
+        node.flags.append("--ca-file=/nowhere/ca.crt")
+        node.agent_log.write_text("")
+        node.start_agent()
+        assert node.agent is not None
+        assert await asyncio.to_thread(node.agent.wait, 10) == 1
+        said = node.agent_log.read_text()
+        assert said == (
+            "pinnace nodeagent: cannot read /nowhere/ca.crt: No such file or directory\n"
+        )
+        node.flags.pop()
+        node.start_agent()
+
+
+async def _with_one_pod(node: RealNode) -> core_v1.Pod:
+    await node.pod("one", sleeper())
+    return await node.ready("one")
+
+
+def _container(pod: core_v1.Pod) -> str:
+    return (ids(pod)[0][0] or "").removeprefix("containerd://")
