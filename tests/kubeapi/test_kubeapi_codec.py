@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeapi import codec, reading
@@ -236,6 +236,7 @@ PLACES = st.sampled_from([
 ])  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.dictionaries(PLACES, values(), max_size=3))
 def test_the_slow_reader_agrees_with_the_quick_one(values: dict[tuple[str, str], Any]) -> None:
     tree: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeapi.gojson import DEPTH_MAX, syntax_problem
@@ -57,6 +57,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, st.data())
 def test_exactly_what_is_no_json_has_a_problem(value: object, data: st.DataObject) -> None:
     text = msgspec.json.encode(value).decode()

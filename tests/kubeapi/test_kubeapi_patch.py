@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeapi import patch
@@ -124,6 +124,7 @@ TREES = st.recursive(
 MAPS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
 
 
+@settings(deadline=None)
 @given(MAPS, MAPS)
 def test_a_diff_makes_the_one_of_the_other(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert merge_patch(old, merge_diff(old, new)) == new

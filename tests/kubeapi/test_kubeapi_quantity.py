@@ -1,7 +1,7 @@
 """Quantities: exact amounts, canonical texts, and what is refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeapi import quantity
@@ -71,6 +71,7 @@ def test_whole_units_round_away_from_zero() -> None:
     assert str(quantity.of_millis(1500)) == "1500m"
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=-(10**21), max_value=10**21), st.sampled_from(list(Format)))
 def test_printing_loses_nothing(nanos: int, format_: Format) -> None:
     amount = Quantity(nanos, format_)
@@ -79,6 +80,7 @@ def test_printing_loses_nothing(nanos: int, format_: Format) -> None:
         assert parse(str(amount)) == amount
 
 
+@settings(deadline=None)
 @given(
     st.from_regex(
         r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9])?", fullmatch=True

@@ -1,7 +1,7 @@
 """Label and field selectors: what they match, and what Kubernetes says of wrong ones."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeapi import selectors
@@ -67,6 +67,7 @@ def test_a_wrong_key_is_told() -> None:
         selectors.parse_labels("-a")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab =!(),<>in\t", max_size=20))
 def test_any_text_parses_or_is_refused_and_printing_keeps_the_meaning(text: str) -> None:
     try:

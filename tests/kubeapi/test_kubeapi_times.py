@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeapi.times import TimeError, canonical_micro_time, canonical_time
@@ -71,6 +71,7 @@ def test_a_micro_time_has_six_digits() -> None:
             canonical_micro_time(f"2020-01-01T00:00:00{digits}Z")
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)),
     st.integers(min_value=-14 * 60, max_value=14 * 60),

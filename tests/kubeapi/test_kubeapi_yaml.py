@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml as pyyaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeapi import codec, yaml
@@ -126,6 +126,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_dumped_reads_back(value: Any) -> None:
     try:
