@@ -128,7 +128,9 @@ def shrink_old(
         unhealthy = min(room, max(0, size(rs) - available(rs)))
         sizes[_name(rs)] -= unhealthy
         room -= unhealthy
-    room = total_available(old) + available(new) - least
+    # A status may be older than the last change of size: what is about to be deleted does not
+    # count as available. (Kubernetes trusts the status here, and can fall short by a step.)
+    room = sum(min(available(rs), size(rs)) for rs in (*old, new)) - least
     for rs in by_age(old):
         spare = min(sizes[_name(rs)], max(0, room))
         sizes[_name(rs)] -= spare

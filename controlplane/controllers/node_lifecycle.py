@@ -59,6 +59,24 @@ class NodeLifecycleController:
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index(BY_NODE, by_node)
         self._nodes.add_handler(self._node_changed)
+        self._leases.add_handler(self._lease_changed)
+
+    def _lease_changed(
+        self, old: coordination_v1.Lease | None, new: coordination_v1.Lease | None
+    ) -> None:
+        """A renewed lease is noted at once, so that silence counts from the last sign of life."""
+        meta = meta_of(new) if new is not None else None
+        node = self._nodes.get(meta.name or "") if meta else None
+        if node is not None and meta is not None and meta.namespace == LEASE_NAMESPACE:
+            self._observe(node)
+
+    def _observe(self, node: core_v1.Node) -> Heartbeat:
+        key = object_key(node)
+        lease = self._leases.get(f"{LEASE_NAMESPACE}/{key}")
+        now_s = self._clock.monotonic_s()
+        heartbeat = node_health.observe(node, lease, self._heartbeats.get(key), now_s)
+        self._heartbeats[key] = heartbeat
+        return heartbeat
 
     def _node_changed(self, old: core_v1.Node | None, new: core_v1.Node | None) -> None:
         if old is None and new is not None:
@@ -67,6 +85,7 @@ class NodeLifecycleController:
             self._tell(old, "RemovingNode", "Removing Node {} from Controller")
             self._heartbeats.pop(object_key(old), None)
         if new is not None:
+            self._observe(new)
             self.loop.enqueue(object_key(new))
         if old is None or new is None or _ready_changed(old, new):
             self._others_may_change()
@@ -87,10 +106,7 @@ class NodeLifecycleController:
         if node is None:
             return DONE
         now_s = self._clock.monotonic_s()
-        lease = self._leases.get(f"{LEASE_NAMESPACE}/{key}")
-        heartbeat = node_health.observe(node, lease, self._heartbeats.get(key), now_s)
-        self._heartbeats[key] = heartbeat
-        silent_in_s = node_health.silent_in_s(node, heartbeat, now_s)
+        silent_in_s = node_health.silent_in_s(node, self._observe(node), now_s)
         try:
             if silent_in_s <= 0:
                 node = await self._mark_silent(node)

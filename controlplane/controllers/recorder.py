@@ -48,10 +48,18 @@ def reference(obj: Any) -> core_v1.ObjectReference:
     )
 
 
-def event_name(name: str, uid: str, now_s: float) -> str:
-    """`<object>.<nanoseconds in hex>`; the uid stands in for a name that is too long for that."""
-    suffix = f".{int(now_s * 1e9):x}"
-    return (name if len(name) + len(suffix) <= 253 else uid) + suffix
+class EventNames:
+    """Names of events: `<object>.<nanoseconds in hex>`, never the same twice."""
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+
+    def make(self, about: core_v1.ObjectReference, now_s: float) -> str:
+        """The uid stands in for a name that is too long to have something put behind it."""
+        self._last_ns = max(self._last_ns + 1, int(now_s * 1e9))
+        suffix = f".{self._last_ns:x}"
+        name = about.name or ""
+        return (name if len(name) + len(suffix) <= 253 else about.uid or "") + suffix
 
 
 @dataclass
@@ -131,6 +139,7 @@ class EventRecorder:
         self._component = component
         self._host = host
         self._correlator = Correlator()
+        self._names = EventNames()
         self._written: _Recent = _Recent()
         self._queue: asyncio.Queue[tuple[core_v1.ObjectReference, tuple[str, str, str], float]] = (
             asyncio.Queue(QUEUE_MAX)
@@ -199,7 +208,7 @@ class EventRecorder:
     ) -> None:
         event_type, reason, message = event
         namespace = regarding.namespace or "default"
-        name = event_name(regarding.name or "", regarding.uid or "", now_s)
+        name = self._names.make(regarding, now_s)
         when = rfc3339(now_s)
         await self._client.create(
             core_v1.Event(

@@ -16,7 +16,7 @@ from controlplane.controllers.recorder import (
     DROPPED,
     QUEUE_MAX,
     WRITE_TIMEOUT_S,
-    event_name,
+    EventNames,
     reference,
 )
 from kubeapi.client import Client, PatchType
@@ -63,6 +63,7 @@ class SeriesRecorder:
         self._clock = clock
         self._controller = controller
         self._instance = instance
+        self._names = EventNames()
         self._series: OrderedDict[tuple[Any, ...], _Series] = OrderedDict()
         self._queue: asyncio.Queue[_Recorded] = asyncio.Queue(QUEUE_MAX)
 
@@ -118,7 +119,7 @@ class SeriesRecorder:
     async def _create(self, recorded: _Recorded) -> None:
         about = recorded.regarding
         namespace = about.namespace or "default"
-        name = event_name(about.name or "", about.uid or "", recorded.now_s)
+        name = self._names.make(about, recorded.now_s)
         self._series[recorded.key] = _Series(name, namespace, recorded.now_s, recorded.now_s)
         if len(self._series) > CACHE_MAX:
             self._series.popitem(last=False)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import msgspec
 
@@ -11,7 +12,7 @@ from controlplane.scheduler.resources import PodRequests, pod_requests
 from kubeapi.selectors import LabelMatcher, Requirement, of_selector
 from kubeapi.types import core_v1, meta_v1
 
-NO_LABELS: Mapping[str, str] = {}
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 HostPort = tuple[str, str, int]
 
 

@@ -24,7 +24,7 @@ class NodeInfo:
 
     name: str
     node: core_v1.Node
-    labels: Mapping[str, str] = NO_LABELS
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     allocatable: Amounts = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     pods: dict[str, PodInfo] = field(default_factory=dict)
