@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import subprocess
@@ -19,6 +20,10 @@ CHAIN_PREFIX = "PINNACE-"
 BRIDGE = "pinnace0"
 CGROUPS = Path("/sys/fs/cgroup")
 SHIM_SOCKETS = Path("/run/containerd/s")
+# Where libcni keeps what each ADD answered, by <network>-<container>-<interface>: containerd does
+# not let us move it.
+CNI_RESULTS = Path("/var/lib/cni/results")
+CNI_NETWORK = "pinnace"
 CALL_S = 20.0
 TABLES = ("iptables-save", "ip6tables-save")
 _MOUNT_POINT = 4
@@ -131,23 +136,42 @@ def _hierarchies() -> Iterator[Path]:
 
 
 def files(layout: Layout) -> list[Path]:
-    """Our directories, and the sockets of our shims in containerd's fixed place."""
+    """Our directories, and what containerd keeps of ours elsewhere."""
     ours = [path for path in _directories(layout) if path.exists()]
     inside = [path for top in ours if top.is_mount() for path in top.iterdir()]
     kept = [path for path in inside if path.name != "lost+found"]
-    return [*(path for path in ours if not path.is_mount()), *kept, *shim_sockets(layout)]
+    kept += [path for path in ours if not path.is_mount()]
+    return [*kept, *outside(layout)]
+
+
+def outside(layout: Layout) -> list[Path]:
+    """What containerd keeps of our pods in places that cannot be configured."""
+    return [*shim_sockets(layout), *cni_results(layout)]
 
 
 def shim_sockets(layout: Layout) -> list[Path]:
-    """The sockets that our shims listen on, as their bundles name them. Their place is fixed in
-    containerd (/run/containerd/s), and a shim that is killed leaves its own behind."""
-    found = []
-    for bundle in layout.containerd_state.glob("io.containerd.runtime.v2.task/*/*/address"):
-        with contextlib.suppress(OSError):
-            path = Path(bundle.read_text().strip().removeprefix("unix://"))
-            if path.parent == SHIM_SOCKETS and path.exists():
-                found.append(path)
-    return found
+    """The sockets of our shims; one that was killed leaves its own behind. containerd makes the
+    name of a hash of its address, namespace and the sandbox (runtime/v2/shim, SocketAddress)."""
+    texts = [f"{layout.containerd_socket}/k8s.io/{sandbox}" for sandbox in _sandboxes(layout)]
+    paths = [SHIM_SOCKETS / hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    return [path for path in paths if path.exists()]
+
+
+def cni_results(layout: Layout) -> list[Path]:
+    """libcni's records of our pods: those of our network, and those that the same sandboxes have
+    of their loopback. A DEL removes them; a pod that was killed leaves its own."""
+    ours = {path: path.name.split("-")[1] for path in CNI_RESULTS.glob(f"{CNI_NETWORK}-*-*")}
+    ids = {*ours.values(), *_sandboxes(layout)}
+    loopback = [CNI_RESULTS / f"cni-loopback-{sandbox}-lo" for sandbox in sorted(ids)]
+    return [*sorted(ours), *(path for path in loopback if path.exists())]
+
+
+def _sandboxes(layout: Layout) -> set[str]:
+    """The ids of the sandboxes that containerd, in whichever way, knows: those it keeps state of
+    and those whose shim's bundle is there."""
+    kept = layout.containerd_root.glob("io.containerd.*cri*/sandboxes/*")
+    bundles = layout.containerd_state.glob("io.containerd.runtime.v2.task/k8s.io/*")
+    return {path.name for path in (*kept, *bundles)}
 
 
 def _directories(layout: Layout) -> tuple[Path, Path]:

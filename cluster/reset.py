@@ -20,6 +20,12 @@ NOT_CONFIRMED = 2
 CALL_S = 60.0
 KILL_S = 10.0
 ROUNDS = 5
+FIXED_PLACES = (
+    leftovers.SHIM_SOCKETS,
+    leftovers.SHIM_SOCKETS.parent,
+    leftovers.CNI_RESULTS,
+    leftovers.CNI_RESULTS.parent,
+)
 
 
 def main(argv: list[str]) -> int:
@@ -73,6 +79,8 @@ def _tell(layout: Layout, chosen: Options) -> int:
 
 def _removals(layout: Layout, chosen: Options) -> list[tuple[str, Callable[[], None]]]:
     """What reset does, in its order; each step does what is there to do and no more."""
+    # Found by the sandboxes that there are: to be listed before the first of them goes.
+    outside = leftovers.outside(layout)
     return [
         ("pods", lambda: _remove_pods(layout, chosen)),
         ("daemons", lambda: _stop_daemons(layout)),
@@ -80,7 +88,7 @@ def _removals(layout: Layout, chosen: Options) -> list[tuple[str, Callable[[], N
         ("network", lambda: _remove_network(layout)),
         ("mounts", lambda: _unmount(layout)),
         ("cgroups", lambda: _remove_cgroups(chosen)),
-        ("files", lambda: _remove_files(layout)),
+        ("files", lambda: _remove_files(layout, outside)),
     ]
 
 
@@ -157,18 +165,16 @@ def _remove_cgroups(chosen: Options) -> None:
             raise CommandError(f"cannot remove the cgroup {remaining[0]}")
 
 
-def _remove_files(layout: Layout) -> None:
-    for socket in leftovers.shim_sockets(layout):
-        socket.unlink(missing_ok=True)
-    for directory in (leftovers.SHIM_SOCKETS, leftovers.SHIM_SOCKETS.parent):
-        # containerd's own folders, made by our shims: gone unless another containerd uses them.
-        with contextlib.suppress(OSError):
-            directory.rmdir()
-    for path in leftovers.files(layout):
+def _remove_files(layout: Layout, outside: list[Path]) -> None:
+    for path in [*outside, *leftovers.files(layout)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    for directory in FIXED_PLACES:
+        # Made by our containerd where nobody had them: they stay where anybody else uses them.
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def _run(argv: list[str]) -> None:

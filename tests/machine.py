@@ -15,10 +15,16 @@ from pathlib import Path
 from typing import Any
 
 ADDRESS = "192.0.2.10"  # TEST-NET-1, RFC 5737
-SETUP = f"""
+SETUP = rf"""
 set -e
 resolv=$(cat /etc/resolv.conf)
+# The mounts of containers on the host are none of ours; some hold files that it wants to remove.
+awk '$5 ~ "^/(run|tmp|var/lib)/" {{print $5}}' /proc/self/mountinfo | tac | xargs -r umount -l || true
 mount -t tmpfs -o mode=755 tmpfs /run
+# What is written below /var/lib stays in here.
+mkdir -p /run/varlib/upper /run/varlib/work
+mount -t overlay -o lowerdir=/var/lib,upperdir=/run/varlib/upper,workdir=/run/varlib/work var /var/lib
+rm -rf /var/lib/cni
 mkdir -p "$(dirname "$(readlink -m /etc/resolv.conf)")"
 [ -e /etc/resolv.conf ] || printf '%s\\n' "$resolv" >"$(readlink -m /etc/resolv.conf)"
 # sysfs shows the links of the network namespace that it was mounted in.

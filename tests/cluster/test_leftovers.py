@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_mount_points_below_our_directories() -> None:
         "/var/lib/pinnace/node/a b",
         "/run/pinnace/netns/cni-1",
     ]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """containerd's fixed places, without what other clusters of this host have there."""
+    monkeypatch.setattr(leftovers, "SHIM_SOCKETS", tmp_path / "s")
+    monkeypatch.setattr(leftovers, "CNI_RESULTS", tmp_path / "results")
 
 
 def test_nothing_on_a_machine_that_never_had_a_cluster(tmp_path: Path) -> None:
@@ -97,20 +105,24 @@ def cgroup_of(machine: Machine) -> Path:
     return (v1 if v1.is_dir() else top) / machine.cgroup_root.strip("/")
 
 
-def test_shim_sockets_are_those_that_our_bundles_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_containerd_keeps_elsewhere_is_known_by_our_sandboxes(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "data", tmp_path / "run")
-    sockets = tmp_path / "s"
-    sockets.mkdir()
-    for name in ("ours", "theirs"):
-        (sockets / name).touch()
-    monkeypatch.setattr(leftovers, "SHIM_SOCKETS", sockets)
-    bundles = layout.containerd_state / "io.containerd.runtime.v2.task" / "k8s.io"
-    for number, address in enumerate((sockets / "ours", sockets / "gone", tmp_path / "escape")):
-        (bundles / str(number)).mkdir(parents=True)
-        (bundles / str(number) / "address").write_text(f"unix://{address}\n")
-    assert leftovers.shim_sockets(layout) == [sockets / "ours"]
+    sockets, results = leftovers.SHIM_SOCKETS, leftovers.CNI_RESULTS
+    (layout.containerd_root / "io.containerd.grpc.v1.cri" / "sandboxes" / "aa").mkdir(parents=True)
+    (layout.containerd_state / "io.containerd.runtime.v2.task" / "k8s.io" / "bb").mkdir(
+        parents=True
+    )
+    address = str(layout.containerd_socket)
+    ours = [sha256(f"{address}/k8s.io/{name}".encode()).hexdigest() for name in ("aa", "bb")]
+    records = ["cni-loopback-bb-lo", "cni-loopback-cc-lo", "pinnace-cc-eth0"]
+    for directory, names in (
+        (sockets, [*ours, sha256(b"theirs").hexdigest()]),
+        (results, [*records, "cni-loopback-dd-lo", "flannel-dd-eth0"]),
+    ):
+        directory.mkdir()
+        for name in names:
+            (directory / name).touch()
+    assert {path.name for path in leftovers.outside(layout)} == {*ours, *records}
 
 
 def test_a_disk_given_to_us_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
