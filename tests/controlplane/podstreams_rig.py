@@ -12,6 +12,7 @@ from controlplane.rest.podstreams import serve_exec, serve_log
 from kubeapi import codec
 from kubeapi.errors import StatusError
 from kubeapi.types import core_v1, meta_v1
+from nodeagent.streams import ContainerLookup
 from tests.controlplane.streams_rig import Rig, rig
 
 _POD_VERBS = ["get", "list"]
@@ -82,8 +83,8 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def rest_door(folder: Path) -> AsyncIterator[Door]:
-    async with rig(folder) as made:
+async def rest_door(folder: Path, lookup: ContainerLookup | None = None) -> AsyncIterator[Door]:
+    async with rig(folder, lookup) as made:
         door = Door(made)
         runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=0.5)
         await runner.setup()

@@ -20,7 +20,13 @@ from kubeapi.streams.channels import SUCCESS, Channel, ChannelFrame, StreamOptio
 from kubeapi.streams.legs import LegClosed, SpdyLeg
 from kubeapi.streams.remotecommand import SpdyChannels
 from kubeapi.streams.spdy import Role
-from nodeagent.streams import ContainerLog, ContainerRef, SessionServer, container_not_found
+from nodeagent.streams import (
+    ContainerLog,
+    ContainerLookup,
+    ContainerRef,
+    SessionServer,
+    container_not_found,
+)
 from nodeagent.tunnel import Tunnel
 
 
@@ -158,7 +164,7 @@ class HostContainers:
             return
         finally:
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
 
 
@@ -234,16 +240,16 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig(folder: Path, operations: Any = None) -> AsyncIterator[Rig]:
+async def rig(folder: Path, lookup: ContainerLookup | None = None) -> AsyncIterator[Rig]:
     """A control plane's gRPC door and the agent of node n1, connected to each other."""
     certificates = Certificates.make(folder)
     tunnels = NodeTunnels(open_timeout_s=2.0)
     containers = HostContainers()
     runtime = await asyncio.start_server(containers.serve, "127.0.0.1", 0)
     containers.url = f"http://127.0.0.1:{runtime.sockets[0].getsockname()[1]}"
-    async with grpc_door(certificates, operations, tunnels) as port:
+    async with grpc_door(certificates, None, tunnels) as port:
         channel = certificates.channel(port, "node")
-        server = SessionServer(containers, SystemClock())
+        server = SessionServer(lookup or containers, SystemClock())
         tunnel = Tunnel(channel, "n1", server, SystemClock(), random.Random(1))
         try:
             async with background(tunnel.run()):

@@ -28,7 +28,7 @@ def status_of(frame: ChannelFrame) -> dict:
 
 async def outcome(session) -> tuple[bytes, bytes, dict]:
     """(stdout, stderr, status) of a session that is read to its end."""
-    out = {Channel.STDOUT: b"", Channel.STDERR: b""}
+    out = {Channel.STDOUT: bytearray(), Channel.STDERR: bytearray()}
     async with session:
         while (frame := await session.receive()) is not None:
             if frame.channel is Channel.ERROR:
