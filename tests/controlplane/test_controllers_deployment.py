@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from controlplane.controllers.pods import is_ready
+from kubeapi.errors import StatusError
 from kubeapi.types import apps_v1, core_v1
 from tests.controlplane.controllers_world import World, deployment, running_world
 
@@ -331,8 +332,6 @@ async def has_account(world: World, namespace: str) -> bool:
 
 def refuse_pods(world: World) -> None:
     """As a quota does: every creation of a pod is forbidden."""
-    from kubeapi.errors import StatusError
-
     allowed = world.api.api.create
     world.allowed = allowed  # type: ignore[attr-defined]
 

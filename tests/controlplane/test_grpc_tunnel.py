@@ -3,17 +3,29 @@
 import asyncio
 import contextlib
 import json
+import random
 from pathlib import Path
 
 import grpc
 import pytest
 
+from base.clock import SystemClock
 from controlplane.grpc.tunnel import NodeTunnels
 from kubeapi.errors import StatusError
 from kubeapi.streams.channels import Channel, ChannelFrame
+from kubeapi.streams.legs import LegClosed
+from nodeagent.streams import SessionServer
+from nodeagent.tunnel import Tunnel
 from pinnace_wire.node_pb2 import ExecRequest, Frame, LogsRequest, ServeFrame
 from pinnace_wire.node_pb2_grpc import NodeTunnelStub
-from tests.controlplane.streams_rig import Certificates, background, grpc_door, rig, until
+from tests.controlplane.streams_rig import (
+    Certificates,
+    HostContainers,
+    background,
+    grpc_door,
+    rig,
+    until,
+)
 
 pytestmark = pytest.mark.realtime
 
@@ -278,6 +290,67 @@ async def test_a_session_ends_when_the_agent_goes_away(tmp_path: Path) -> None:
             async with asyncio.timeout(5):
                 assert await waiting is None
         await until(lambda: not tunnels.is_connected("n1"), "the node is gone")
+
+
+async def test_writing_to_an_agent_that_went_away_is_an_end_like_any_other(tmp_path: Path) -> None:
+    certificates = Certificates.make(tmp_path)
+    tunnels = NodeTunnels()
+    async with grpc_door(certificates, None, tunnels) as port:
+        channel = certificates.channel(port, "node")
+        call = NodeTunnelStub(channel).Serve()
+        await call.write(ServeFrame(node_name="n1"))
+        await until(lambda: tunnels.is_connected("n1"), "connected")
+        async with background(tunnels.open_exec("n1", run("cat"))) as opening:
+            request = await call.read()
+            session_call = NodeTunnelStub(channel).Session()
+            await session_call.write(Frame(session_id=request.session_id))
+            session = await opening
+
+        async def feed() -> None:
+            while True:
+                await session.send(ChannelFrame(Channel.STDIN, bytes(100_000)))
+
+        async with background(feed()) as feeding:
+            await asyncio.sleep(0.1)
+            await channel.close()
+            async with asyncio.timeout(5):
+                with pytest.raises(LegClosed):
+                    await feeding
+        with pytest.raises(LegClosed):
+            await session.send(ChannelFrame(Channel.STDIN, b"x"))
+        assert await session.receive() is None
+
+
+async def test_an_agent_that_is_not_accepted_says_so_and_waits_longer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificates = Certificates.make(tmp_path)
+    async with (
+        grpc_door(certificates, None, NodeTunnels()) as port,
+        certificates.channel(port, "node") as channel,
+    ):
+        server = SessionServer(HostContainers(), SystemClock())
+        tunnel = Tunnel(channel, "n2", server, SystemClock(), random.Random(1))
+        async with background(tunnel.run()):
+            await until(lambda: tunnel._backoff.failures >= 2, "it was refused twice")
+        assert not tunnel.is_connected
+    assert 'PERMISSION_DENIED: the certificate is that of node "n1"' in caplog.text
+
+
+async def test_nobody_waits_any_more_when_the_session_comes(tmp_path: Path) -> None:
+    async with rig(tmp_path) as made:
+        (tmp_path / "0.log").write_text("")
+        made.containers.logs["main"] = tmp_path / "0.log"
+        request = LogsRequest(container="main", follow=True)
+        for _ in range(20):
+            opening = asyncio.create_task(made.tunnels.open_logs("n1", request))
+            await until(lambda: made.tunnels._sessions, "it came")
+            opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                (await opening).end()
+            await until(lambda: not made.tunnels._sessions, "it is gone")
+        await until(lambda: not made.tunnels._sessions, "none is left here")
+        await until(lambda: not made.tunnel._sessions, "nor on the node")
 
 
 async def test_the_agent_comes_back_after_a_restart_of_the_control_plane(tmp_path: Path) -> None:
