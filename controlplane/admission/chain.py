@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import force_setattr
 
+from controlplane.admission.escalation import rbac_escalation
 from controlplane.registry.options import Call
 from controlplane.registry.stored import Stored
 from kubeapi import errors
@@ -138,4 +139,5 @@ _PLUGINS: Final[tuple[Plugin, ...]] = (
     taint_new_node,
     priority,
     default_tolerations,
+    rbac_escalation,
 )

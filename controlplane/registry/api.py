@@ -8,7 +8,7 @@ import base64
 import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -96,7 +96,7 @@ class Api:
         return self.cached(call)[1]
 
     async def list(self, call: Call, options: ListOptions) -> Page:
-        self.authorize(call)
+        self.authorize(_narrowed(call, options))
         cache = self.registry.cache_of(call.info)
         match = self.matcher(call, options)
         self._check_known_revision(options.resource_version)
@@ -118,7 +118,7 @@ class Api:
 
     def watch(self, call: Call, options: ListOptions) -> Watcher:
         """The changes that the call's selectors let through, from the revision asked for."""
-        self.authorize(call)
+        self.authorize(_narrowed(call, options))
         cache = self.registry.cache_of(call.info)
         match = self.matcher(call, options)
         if call.name:
@@ -273,6 +273,17 @@ def _and(first: Match | None, second: Match) -> Match:
     if first is None:
         return second
     return lambda stored: first(stored) and second(stored)
+
+
+def _narrowed(call: Call, options: ListOptions) -> Call:
+    """A list or watch of one object by its name is authorized as of that object."""
+    if call.name or "metadata.name" not in options.field_selector:
+        return call
+    for term in selectors.parse_fields(options.field_selector):
+        if term.field == "metadata.name" and term.equal:
+            namespace = term.value if call.info.resource == "namespaces" else call.namespace
+            return replace(call, name=term.value, namespace=namespace)
+    return call
 
 
 def _named(name: str) -> Match:

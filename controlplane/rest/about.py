@@ -93,6 +93,11 @@ class About:
         accept = request.headers.get("Accept", "")
         if path == "/api" or path == "/apis":
             aggregated = discovery.accepts_aggregated(accept)
+            if aggregated is None:
+                raise errors.StatusError(
+                    406, "NotAcceptable",
+                    "only the following media types are accepted: application/json",
+                )  # fmt: skip
             if aggregated:
                 document = self._discovery.aggregated(core=path == "/api")
                 return self._document(request, document)

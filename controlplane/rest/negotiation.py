@@ -54,7 +54,7 @@ def _served(transform: str, options: dict[str, str]) -> bool:
     return (
         transform in _TRANSFORMS
         and options.get("g") == META_GROUP
-        and options.get("v") in ("v1", "v1beta1")
+        and options.get("v") == "v1"
     )
 
 

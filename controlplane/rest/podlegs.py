@@ -5,7 +5,7 @@ Sources: k8s.io/apimachinery `util/httpstream/wsstream` and `util/httpstream/spd
 
 import asyncio
 from collections import deque
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
@@ -21,12 +21,13 @@ from kubeapi.streams.channels import (
     WebSocketProtocol,
     negotiate,
 )
-from kubeapi.streams.legs import PILED_UP_MAX_BYTES, LegClosed, SpdyLeg
+from kubeapi.streams.legs import PILED_UP_MAX_BYTES, LegClosed, OpeningLeg, SpdyLeg
 from kubeapi.streams.remotecommand import SpdyChannels
 from kubeapi.streams.spdy import Role
 
 _UNREAD_MAX_BYTES: Final = 64 * 1024
-_MESSAGE_MAX_BYTES: Final = 1024 * 1024
+# Some clients send a whole file as one message; Kubernetes takes up to 32 MB.
+_MESSAGE_MAX_BYTES: Final = 16 * 1024 * 1024
 _CLOSE_TIMEOUT_S: Final = 5.0
 
 
@@ -83,28 +84,40 @@ class WebSocketLeg:
             raise LegClosed(str(error)) from error
 
 
-async def open_websocket(
-    request: web.BaseRequest, options: StreamOptions
-) -> tuple[web.WebSocketResponse, WebSocketLeg]:
-    """Answer the upgrade. Raises StatusError where the client wants what is not served."""
-    offered = _listed(request, "Sec-WebSocket-Protocol")
-    chosen = negotiate(offered, list(WEBSOCKET_PROTOCOLS)) if offered else ""
-    if chosen is None:
-        raise bad_request(
-            f"unable to upgrade: unable to negotiate protocol: client supports {offered}, "
-            f"server accepts {[name for name in WEBSOCKET_PROTOCOLS if name]}"
+class Upgrade(Protocol):
+    """What a client asks to speak; made, it can be spoken. Raises StatusError where it cannot."""
+
+    def __init__(self, request: web.BaseRequest, options: StreamOptions) -> None: ...
+
+    async def accept(self) -> tuple[web.StreamResponse, OpeningLeg]:
+        """Answer the client: from here on the connection is the leg's. ConnectionError if gone."""
+        ...
+
+
+class WebSocketUpgrade:
+    def __init__(self, request: web.BaseRequest, options: StreamOptions) -> None:
+        offered = _listed(request, "Sec-WebSocket-Protocol")
+        chosen = negotiate(offered, list(WEBSOCKET_PROTOCOLS)) if offered else ""
+        if chosen is None:
+            raise bad_request(
+                f"unable to upgrade: unable to negotiate protocol: client supports {offered}, "
+                f"server accepts {[name for name in WEBSOCKET_PROTOCOLS if name]}"
+            )
+        self._request = request
+        self._options = options
+        self._protocol = WEBSOCKET_PROTOCOLS[chosen]
+        self._socket = web.WebSocketResponse(
+            protocols=[chosen] if chosen else (),
+            max_msg_size=_MESSAGE_MAX_BYTES,
+            timeout=_CLOSE_TIMEOUT_S,
+            compress=False,
         )
-    socket = web.WebSocketResponse(
-        protocols=[chosen] if chosen else (),
-        max_msg_size=_MESSAGE_MAX_BYTES,
-        timeout=_CLOSE_TIMEOUT_S,
-        compress=False,
-    )
-    try:
-        await socket.prepare(request)
-    except web.HTTPException as error:
-        raise bad_request(f"unable to upgrade: {error.text}") from None
-    return socket, WebSocketLeg(socket, WEBSOCKET_PROTOCOLS[chosen], options)
+        if not self._socket.can_prepare(request):
+            raise bad_request("unable to upgrade: the WebSocket handshake is not valid")
+
+    async def accept(self) -> tuple[web.StreamResponse, OpeningLeg]:
+        await self._socket.prepare(self._request)
+        return self._socket, WebSocketLeg(self._socket, self._protocol, self._options)
 
 
 class _TakenOver:
@@ -114,7 +127,7 @@ class _TakenOver:
     def __init__(self, request: web.BaseRequest) -> None:
         transport = request.transport
         if transport is None:
-            raise LegClosed("the client is gone")
+            raise ConnectionResetError("the client is gone")
         self._transport = transport
         self._writer: AbstractStreamWriter | None = None
         self._chunks: deque[bytes] = deque()
@@ -148,7 +161,8 @@ class _TakenOver:
         data = self._chunks.popleft()
         was_paused = self._unread_bytes >= _UNREAD_MAX_BYTES
         self._unread_bytes -= len(data)
-        if was_paused and self._unread_bytes < _UNREAD_MAX_BYTES and not self._is_over:
+        may_resume = was_paused and self._unread_bytes < _UNREAD_MAX_BYTES
+        if may_resume and not self._is_over and not self._transport.is_closing():
             self._transport.resume_reading()
         return data
 
@@ -165,26 +179,30 @@ class _TakenOver:
             await self._writer.drain()
 
 
-async def open_spdy(
-    request: web.BaseRequest, options: StreamOptions
-) -> tuple[web.StreamResponse, SpdyLeg]:
-    """Answer the upgrade. Raises StatusError where the client wants what is not served."""
-    offered = _listed(request, "X-Stream-Protocol-Version")
-    protocol = negotiate(offered, SPDY_PROTOCOLS)
-    if protocol is None:
-        raise _no_common_protocol(offered)
-    taken_over = _TakenOver(request)
-    response = web.StreamResponse(
-        status=101,
-        headers={
-            "Connection": "Upgrade",
-            "Upgrade": "SPDY/3.1",
-            "X-Stream-Protocol-Version": protocol,
-        },
-    )
-    response.force_close()
-    await taken_over.answer(request, response)
-    return response, SpdyLeg(SpdyChannels(Role.SERVER, protocol, options), taken_over)
+class SpdyUpgrade:
+    def __init__(self, request: web.BaseRequest, options: StreamOptions) -> None:
+        offered = _listed(request, "X-Stream-Protocol-Version")
+        chosen = negotiate(offered, SPDY_PROTOCOLS)
+        if chosen is None:
+            raise _no_common_protocol(offered)
+        self._request = request
+        self._options = options
+        self._protocol = chosen
+
+    async def accept(self) -> tuple[web.StreamResponse, OpeningLeg]:
+        taken_over = _TakenOver(self._request)
+        response = web.StreamResponse(
+            status=101,
+            headers={
+                "Connection": "Upgrade",
+                "Upgrade": "SPDY/3.1",
+                "X-Stream-Protocol-Version": self._protocol,
+            },
+        )
+        response.force_close()
+        await taken_over.answer(self._request, response)
+        channels = SpdyChannels(Role.SERVER, self._protocol, self._options)
+        return response, SpdyLeg(channels, taken_over)
 
 
 def _no_common_protocol(offered: list[str]) -> StatusError:

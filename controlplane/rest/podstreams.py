@@ -7,31 +7,30 @@ Attach and port-forward will be two more of these functions over the same legs.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
 from controlplane.grpc.tunnel import NodeSession, NodeTunnels
 from controlplane.rest.podcontainers import check_has_log, choose_container
-from controlplane.rest.podlegs import open_spdy, open_websocket, upgrade_of
+from controlplane.rest.podlegs import SpdyUpgrade, Upgrade, WebSocketUpgrade, upgrade_of
 from controlplane.rest.podoptions import address, parse_exec, parse_logs
 from kubeapi.errors import bad_request
-from kubeapi.streams.channels import Channel, StreamOptions, parse_status
-from kubeapi.streams.legs import LegClosed, OpeningLeg, join
+from kubeapi.streams.channels import Channel, parse_status
+from kubeapi.streams.legs import LegClosed, join
 from kubeapi.types import core_v1
 
 __all__ = ["NodeTunnels", "serve_exec", "serve_log"]
 
 logger = logging.getLogger("controlplane.podstreams")
 
-_Opened = tuple[web.StreamResponse, OpeningLeg]
-_UPGRADES: Final[dict[str, Callable[[web.BaseRequest, StreamOptions], Awaitable[_Opened]]]] = {
-    "websocket": open_websocket,
-    "spdy/3.1": open_spdy,
+_UPGRADES: Final[dict[str, type[Upgrade]]] = {
+    "websocket": WebSocketUpgrade,
+    "spdy/3.1": SpdyUpgrade,
 }
 # As Kubernetes: how long a client may take to open the streams that it asked for.
 _STREAMS_TIMEOUT_S: Final = 30.0
+_ENDED_EARLY: Final = (LegClosed, ConnectionError)
 # aiohttp does not tell a handler that its client has gone; this is how often one looks.
 _LOOK_FOR_CLIENT_S: Final = 1.0
 
@@ -62,8 +61,10 @@ async def _send_log(request: web.BaseRequest, session: NodeSession) -> web.Strea
         copy.cancel()
         await asyncio.gather(copy, return_exceptions=True)
     if copy.cancelled() or copy.exception() is not None:
-        # Cut off: without the last chunk, the client knows that the log was not whole.
+        # Without the last chunk, the client knows that the log was not whole.
         _cut_off(request)
+    if not copy.cancelled() and not isinstance(copy.exception(), _ENDED_EARLY):
+        copy.result()
     return response
 
 
@@ -96,11 +97,13 @@ async def serve_exec(
     """`GET` or `POST .../pods/{name}/exec`, upgraded to WebSocket or SPDY. Raises StatusError."""
     asked, options = parse_exec(request.query, pod)
     node = address(asked, pod)
-    upgrade = _UPGRADES.get(upgrade_of(request))
-    if upgrade is None:
+    kind = _UPGRADES.get(upgrade_of(request))
+    if kind is None:
         raise bad_request("Upgrade request required")
+    # Before anything runs: a client that cannot be spoken with must not have started a process.
+    upgrade = kind(request, options)
     async with await tunnels.open_exec(node, asked) as session:
-        response, client = await upgrade(request, options)
+        response, client = await upgrade.accept()
         try:
             await client.open(_STREAMS_TIMEOUT_S)
             await join(client, session)

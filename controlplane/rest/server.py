@@ -16,6 +16,7 @@ from controlplane.rest import router
 from controlplane.rest.about import About
 from controlplane.rest.answers import refusal
 from controlplane.rest.authentication import Authenticator
+from controlplane.rest.impersonation import impersonated
 from controlplane.rest.podstreams import NodeTunnels
 from controlplane.rest.queries import Query
 from controlplane.rest.resources import (
@@ -71,6 +72,7 @@ class RestServer:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         user = self._authenticator.user_of(request)
+        user = impersonated(user, request.headers, self._api.authorizer)
         target = router.target_of(request.path)
         if target is None or (target.info is None and not target.resource):
             return await self._serve_path(request, user)
