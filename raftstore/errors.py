@@ -25,8 +25,3 @@ class TooManyRequests(NodeError):
 class RequestTimedOut(NodeError):
     def __init__(self) -> None:
         super().__init__("etcdserver: request timed out")
-
-
-class LeaderChanged(NodeError):
-    def __init__(self) -> None:
-        super().__init__("etcdserver: leader changed")

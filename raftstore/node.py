@@ -16,7 +16,7 @@ from base.clock import Clock
 from raftstore.core import Config, Entry, NotLeader, Raft, Ready, Role, Stored
 from raftstore.disk import DiskError, FileSystem, Storage, SystemFiles
 from raftstore.disk.wal import SEGMENT_SIZE_BYTES
-from raftstore.errors import LeaderChanged, NodeError, RequestTimedOut, Stopped, TooManyRequests
+from raftstore.errors import NodeError, RequestTimedOut, Stopped, TooManyRequests
 from raftstore.lessor import Lessor
 from raftstore.maintenance import SNAPSHOT_LOG_MIN_BYTES, Maintenance
 from raftstore.metrics import Metrics
@@ -97,8 +97,8 @@ class Node:
             use_threads=options.use_threads,
             snapshot_log_min_bytes=options.snapshot_log_min_bytes,
         )
-        # By index: the term it was proposed in, and who waits for it.
-        self._pending: dict[int, tuple[int, asyncio.Future[Result]]] = {}
+        # By index of the entry: a sole member is never deposed, so no other takes its place.
+        self._pending: dict[int, asyncio.Future[Result]] = {}
         self._applied_term = 0
         self._led_term = 0
         self._turn: asyncio.Handle | None = None
@@ -167,7 +167,7 @@ class Node:
         except NotLeader as error:
             raise NodeError(str(error)) from error
         future: asyncio.Future[Result] = self._loop.create_future()
-        self._pending[entry.index] = entry.term, future
+        self._pending[entry.index] = future
         if self._turn is None and self._saving is None:
             self._turn = self._loop.call_soon(self._drive)
         return future
@@ -286,13 +286,10 @@ class Node:
             self._raft.release_applied()
 
     def _apply(self, entry: Entry) -> None:
-        term, future = self._pending.pop(entry.index, (0, None))
+        future = self._pending.pop(entry.index, None)
         if entry.term != self._applied_term:
             self._applied_term = entry.term
             self._lead_if_caught_up()
-        if future is not None and term != entry.term:
-            _refuse(future, LeaderChanged())
-            future = None
         if not entry.data:
             return
         command = decode_command(entry.data)
@@ -376,7 +373,7 @@ class Node:
     def _fail_pending(self, error: NodeError) -> None:
         pending, self._pending = self._pending, {}
         self.metrics.proposals_failed += len(pending)
-        for _, future in pending.values():
+        for future in pending.values():
             _refuse(future, error)
 
     def _check_running(self) -> None:

@@ -19,10 +19,6 @@ class WritableFile(Protocol):
         """Return when all that was written is durable. Raises OSError."""
         ...
 
-    def truncate_here(self) -> None:
-        """End the file after what was written, and make that durable."""
-        ...
-
     def close(self) -> None: ...
 
 
@@ -139,10 +135,6 @@ class _SystemFile:
 
     def sync(self) -> None:
         os.fdatasync(self._fd)
-
-    def truncate_here(self) -> None:
-        os.ftruncate(self._fd, self._offset)
-        os.fsync(self._fd)
 
     def close(self) -> None:
         if self._fd >= 0:

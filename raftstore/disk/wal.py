@@ -215,6 +215,7 @@ class Wal:
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
         """Write a batch behind the log; `sync` makes it durable. Raises DiskFailed."""
         if self._offset >= self._segment_size_bytes:
+            # Full: what was set aside is used up, so the file ends with its last record.
             self._next_segment()
         number, offset = self._segments[-1].number, self._offset
         parts = []
@@ -275,11 +276,8 @@ class Wal:
 
     def _next_segment(self) -> None:
         file = self._open_file()
-        try:
-            file.sync()
-            file.truncate_here()
-        except OSError as error:
-            self._fail("closing a segment", error)
+        # A later `sync` is of the next segment only.
+        self.sync()
         file.close()
         self._begin_segment(self._segments[-1].number + 1)
 

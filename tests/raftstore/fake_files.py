@@ -140,10 +140,6 @@ class FakeFile:
         self._files.syncs += 1
         self._inode.durable = bytes(self._inode.data)
 
-    def truncate_here(self) -> None:
-        del self._inode.data[self._offset :]
-        self.sync()
-
     def close(self) -> None:
         pass
 

@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raft_dialogue import Dialogue
 
-from raftstore.core import Config, Entry, HardState, Message, NotLeader, Raft, Role, Stored
+from raftstore.core import (
+    AppendEntries,
+    Config,
+    Entry,
+    HardState,
+    Message,
+    NotLeader,
+    Raft,
+    RequestVote,
+    RequestVoteResponse,
+    Role,
+    Stored,
+)
 from raftstore.core.progress import agreed_index, vote_result
 
 DIALOGUES = sorted((Path(__file__).parent / "dialogues").glob("*.txt"))
@@ -99,6 +111,61 @@ def test_sole_member_comes_back_in_a_later_term_and_applies_all_it_had() -> None
         raft.advance()
     assert applied == [b"", b"a", b"b", b""]
     assert (raft.term, raft.role) == (2, Role.LEADER)
+
+
+def follower(*terms: int, committed: int = 0) -> Raft:
+    entries = [Entry(place + 1, term, b"") for place, term in enumerate(terms)]
+    stored = Stored(HardState(terms[-1], 0, committed), entries=entries)
+    return Raft(Config(1, (1, 2, 3)), stored, random.Random(0))
+
+
+@pytest.mark.parametrize(
+    ("prev", "terms", "leader_commit", "answer", "log", "committed"),
+    [
+        # Equal entries are not dropped, and nothing behind them is committed for them.
+        ((1, 1), [2], 3, (True, 2), [1, 2, 2], 2),
+        ((3, 2), [4], 9, (True, 4), [1, 2, 2, 4], 4),
+        ((2, 2), [4], 1, (True, 3), [1, 2, 4], 1),
+        ((3, 3), [], 1, (False, 2), [1, 2, 2], 1),
+        ((7, 4), [], 1, (False, 3), [1, 2, 2], 1),
+        # Before what is committed: it is equal, whatever the message says.
+        ((0, 0), [1], 0, (True, 1), [1, 2, 2], 1),
+    ],
+)
+def test_append_entries_at_a_follower(
+    prev: tuple[int, int],
+    terms: list[int],
+    leader_commit: int,
+    answer: tuple[bool, int],
+    log: list[int],
+    committed: int,
+) -> None:
+    raft = follower(1, 2, 2, committed=1)
+    entries = [Entry(prev[0] + 1 + place, term, b"") for place, term in enumerate(terms)]
+    raft.step(AppendEntries(2, 1, 4, *prev, entries, leader_commit))
+    ready = raft.ready()
+    (said,) = ready.messages_after_sync
+    assert (said.success, said.match_index) == answer
+    assert [raft.log.term(index) for index in range(1, raft.log.last_index + 1)] == log
+    assert raft.log.committed == committed
+    assert list(ready.entries) == [e for e in entries if e.term == 4]
+
+
+def test_its_own_vote_counts_when_that_term_is_durable_and_not_before() -> None:
+    raft = follower(1)
+    raft.step(RequestVote(3, 1, 2, 1, 1, pre=True))
+    raft.ready()
+    while raft.role is Role.FOLLOWER:
+        raft.tick()
+    raft.step(RequestVoteResponse(2, 1, 2, True, pre=True))
+    assert raft.role is Role.CANDIDATE
+    # This Ready is from before the campaign.
+    raft.advance()
+    raft.step(RequestVoteResponse(2, 1, 2, True))
+    assert raft.role is Role.CANDIDATE
+    assert raft.ready().hard_state == HardState(2, 1, 0)
+    raft.advance()
+    assert raft.role is Role.LEADER
 
 
 def test_released_entries_leave_memory_and_the_log_goes_on() -> None:

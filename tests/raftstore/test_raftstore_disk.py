@@ -1,5 +1,6 @@
 """The log and the snapshots on disks that tear, flip bits, fill up and fail to sync."""
 
+import copy
 import errno
 import os
 import random
@@ -239,6 +240,30 @@ def test_segments_follow_each_other() -> None:
     opened = reopened(files)
     assert [e.index for e in opened.entries] == list(range(1, 41))
     assert opened.hard_state == HardState(1, 9, 39)
+
+
+def test_a_sync_covers_the_segment_that_was_left() -> None:
+    files = FakeFiles()
+    storage, _ = open_store(files)
+    storage.wal.append(None, [entry(1, 5000)])
+    storage.wal.append(None, [entry(2)])
+    storage.wal.sync()
+    for seed in range(10):
+        crashed = copy.deepcopy(files)
+        crashed.crash(random.Random(seed))
+        assert [e.index for e in reopened(crashed).entries] == [1, 2]
+
+
+def test_what_is_read_at_a_start_is_durable_from_then_on() -> None:
+    """A process that was killed leaves what it wrote, unsynced, to the next: which acts on it."""
+    for seed in range(10):
+        files = FakeFiles()
+        storage, _ = open_store(files)
+        storage.wal.append(None, [entry(1), entry(2)])
+        storage.close()
+        assert [e.index for e in reopened(files).entries] == [1, 2]
+        files.crash(random.Random(seed))
+        assert [e.index for e in reopened(files).entries] == [1, 2]
 
 
 def test_a_missing_segment_is_named() -> None:

@@ -300,6 +300,28 @@ async def test_compaction_frees_memory_beside_the_writes() -> None:
     await node.close()
 
 
+async def test_nothing_is_freed_that_a_watcher_or_a_snapshot_still_reads() -> None:
+    node = await open_node(FakeFiles())
+    for number in range(100):
+        node.propose(Put(b"k", b"%d" % number))
+    await node.propose(Compact(90))
+    heard: list[int] = []
+    maintenance = node._maintenance
+    node.watch(b"k", b"", 95, lambda events, revision: heard.append(revision))
+    maintenance._prune()
+    assert node.state.keyspace.unpruned == 88
+    await asyncio.sleep(0)
+    assert heard == list(range(95, 102))
+    maintenance._snapshot = asyncio.ensure_future(asyncio.sleep(0.001))
+    maintenance._prune()
+    assert node.state.keyspace.unpruned == 88
+    await maintenance._snapshot
+    maintenance._snapshot = None
+    maintenance._prune()
+    assert node.state.keyspace.unpruned == 0
+    await node.close()
+
+
 async def test_an_idle_store_sleeps() -> None:
     """On virtual time, a timer that comes back would show."""
     node = await open_node(FakeFiles())
@@ -498,7 +520,6 @@ class SlowFile:
         self._file = file
         self._files = files
         self.write = file.write
-        self.truncate_here = file.truncate_here
         self.close = file.close
 
     def sync(self) -> None:
