@@ -15,7 +15,7 @@ from base.backoff import Backoff
 from base.clock import Clock
 from kubeapi.errors import StatusError
 from kubeapi.streams.channels import ChannelFrame
-from kubeapi.streams.tunnel import TunnelLeg
+from kubeapi.streams.tunnel import ACCEPTED_HEADER, TunnelLeg
 from nodeagent.streams import SessionServer, say_failure
 from pinnace_wire.node_pb2 import Frame, ServeFrame, SessionRequest
 from pinnace_wire.node_pb2_grpc import NodeTunnelStub
@@ -84,10 +84,10 @@ class Tunnel:
         """One Serve call. A session outlives it: it is a call of its own."""
         call = self._stub.Serve()
         try:
-            await call.write(ServeFrame(node_name=self._node_name))
             async with asyncio.timeout(_ACCEPT_TIMEOUT_S):
-                await call.initial_metadata()
-            self._connected(True)
+                await call.write(ServeFrame(node_name=self._node_name))
+                accepted = ACCEPTED_HEADER in dict(await call.initial_metadata() or ())
+            self._connected(accepted)
             while (request := await call.read()) is not grpc.aio.EOF:
                 self._start(request)
             await call.code()
@@ -104,6 +104,7 @@ class Tunnel:
             call.cancel()
 
     def _connected(self, is_connected: bool) -> None:
+        """A tunnel that is refused again and again is asked for less and less often."""
         if is_connected:
             self._backoff.reset()
             logger.info("tunnel to the control plane is open")

@@ -17,7 +17,7 @@ import grpc.aio
 from controlplane.grpc.identity import Context, caller, node_name
 from kubeapi.errors import StatusError, internal
 from kubeapi.streams.channels import Channel, ChannelFrame, parse_status
-from kubeapi.streams.tunnel import TunnelLeg
+from kubeapi.streams.tunnel import ACCEPTED_HEADER, TunnelLeg
 from pinnace_wire.node_pb2 import (
     ExecRequest,
     Frame,
@@ -93,6 +93,11 @@ class _Pending:
     connection: _Connection
     session: asyncio.Future[NodeSession]
 
+    def give_up(self) -> None:
+        """Nobody waits any more; a session that came at the same moment is ended."""
+        if not self.session.cancel() and self.session.exception() is None:
+            self.session.result().end()
+
 
 class NodeTunnels:
     """The nodes that are connected to this control plane, by name."""
@@ -131,7 +136,7 @@ class NodeTunnels:
         try:
             connection.waiting.put_nowait(request)
             async with asyncio.timeout(self._open_timeout_s):
-                session = await pending.session
+                session = await asyncio.shield(pending.session)
                 return await _opened(session, node)
         except asyncio.QueueFull:
             raise StatusError(
@@ -141,16 +146,14 @@ class NodeTunnels:
                 retry_after_s=1,
             ) from None
         except TimeoutError:
+            pending.give_up()
             why = f'node "{node}" did not answer within {self._open_timeout_s:g} s'
             raise StatusError(504, "Timeout", f"error dialing backend: {why}") from None
+        except asyncio.CancelledError:
+            pending.give_up()
+            raise
         finally:
-            self._withdraw(request.session_id)
-
-    def _withdraw(self, session_id: str) -> None:
-        """Forget a request; a session that came for it and was not taken over is ended."""
-        pending = self._pending.pop(session_id, None)
-        if pending is not None:
-            pending.session.cancel()
+            self._pending.pop(request.session_id, None)
 
     # What the service below reports
 
@@ -219,8 +222,7 @@ class NodeTunnelService(NodeTunnelServicer):
         if not isinstance(first, ServeFrame) or first.node_name != node:
             why = f'the certificate is that of node "{node}"'
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, why)
-        # The agent takes these for the answer that it is accepted.
-        await context.send_initial_metadata(())
+        await context.send_initial_metadata(((ACCEPTED_HEADER, node),))
         connection = self._tunnels.connect(node)
         try:
             while (request := await connection.waiting.get()) is not None:

@@ -4,14 +4,16 @@ HTTP/2's windows give the back-pressure: a write waits until the other end has r
 """
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import grpc.aio
-from google.protobuf.message import DecodeError
 
 from kubeapi.streams.channels import Channel, ChannelFrame
 from kubeapi.streams.legs import SEND_MAX_BYTES, LegClosed
 from pinnace_wire.node_pb2 import Frame
+
+# In the initial metadata of Serve: the node is accepted. A refused call has none.
+ACCEPTED_HEADER: Final = "pinnace-node"
 
 
 class FrameCall(Protocol):
@@ -23,7 +25,7 @@ class FrameCall(Protocol):
 
 
 _CHANNELS = frozenset(Channel)
-_GONE = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError, DecodeError)
+_GONE = (grpc.aio.AioRpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
 
 
 class TunnelLeg:

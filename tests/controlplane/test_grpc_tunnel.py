@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from base.clock import SystemClock
-from controlplane.grpc.tunnel import NodeTunnels
+from controlplane.grpc.tunnel import NodeSession, NodeTunnels
 from kubeapi.errors import StatusError
 from kubeapi.streams.channels import Channel, ChannelFrame
 from kubeapi.streams.legs import LegClosed
@@ -337,20 +337,46 @@ async def test_an_agent_that_is_not_accepted_says_so_and_waits_longer(
     assert 'PERMISSION_DENIED: the certificate is that of node "n1"' in caplog.text
 
 
-async def test_nobody_waits_any_more_when_the_session_comes(tmp_path: Path) -> None:
-    async with rig(tmp_path) as made:
-        (tmp_path / "0.log").write_text("")
-        made.containers.logs["main"] = tmp_path / "0.log"
-        request = LogsRequest(container="main", follow=True)
-        for _ in range(20):
-            opening = asyncio.create_task(made.tunnels.open_logs("n1", request))
-            await until(lambda: made.tunnels._sessions, "it came")
-            opening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                (await opening).end()
-            await until(lambda: not made.tunnels._sessions, "it is gone")
-        await until(lambda: not made.tunnels._sessions, "none is left here")
-        await until(lambda: not made.tunnel._sessions, "nor on the node")
+async def test_a_session_that_comes_as_its_caller_leaves_is_ended() -> None:
+    tunnels = NodeTunnels()
+    connection = tunnels.connect("n1")
+    async with background(tunnels.open_logs("n1", LogsRequest())) as opening:
+        request = await connection.waiting.get()
+        session = NodeSession(None, "n1", Frame(session_id=request.session_id))
+        assert tunnels.deliver(session)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    assert session.ended.is_set()
+
+
+async def test_a_node_that_takes_nothing_off_its_tunnel_is_not_asked_for_ever() -> None:
+    tunnels = NodeTunnels()
+    tunnels.connect("n1")
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(64):
+            await stack.enter_async_context(background(tunnels.open_logs("n1", LogsRequest())))
+        await asyncio.sleep(0)
+        with pytest.raises(StatusError, match="64 requests to answer") as full:
+            await tunnels.open_logs("n1", LogsRequest())
+        assert full.value.code == 503
+    assert not tunnels._pending
+
+
+async def test_a_node_that_comes_again_takes_the_place_of_its_stale_tunnel() -> None:
+    tunnels = NodeTunnels()
+    stale = tunnels.connect("n1")
+    async with background(tunnels.open_logs("n1", LogsRequest())) as opening:
+        await asyncio.sleep(0)
+        fresh = tunnels.connect("n1")
+        assert await stale.waiting.get() is not None
+        assert await stale.waiting.get() is None  # which ends its call
+        tunnels.disconnect(stale)
+        with pytest.raises(StatusError, match="went away"):
+            await opening
+    assert tunnels.is_connected("n1")
+    tunnels.disconnect(fresh)
+    assert not tunnels.is_connected("n1")
 
 
 async def test_the_agent_comes_back_after_a_restart_of_the_control_plane(tmp_path: Path) -> None:
