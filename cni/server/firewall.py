@@ -15,6 +15,7 @@ NAT_CHAIN = "PINNACE-CNI-POSTROUTING"
 FILTER_CHAIN = "PINNACE-CNI-FORWARD"
 PROCESS_TIMEOUT_S = 15.0
 LOCK_WAIT_S = 5  # the xtables lock is shared with whoever else changes rules
+_CHAINS = {NAT_CHAIN: 3, FILTER_CHAIN: 2}  # how many rules each has
 _NAT_JUMP = f"POSTROUTING -j {NAT_CHAIN}"
 _FILTER_JUMP = f"FORWARD -j {FILTER_CHAIN}"
 
@@ -85,6 +86,15 @@ def is_applied(saved: str, pod_cidr: str, cluster_cidr: str) -> bool:
     return not jumps and sorted(present) == sorted(w for w in wanted if w.startswith(ours))
 
 
+def is_there(saved: str) -> bool:
+    """Whether chains and jumps are there at all: what does not depend on how an iptables of
+    another version words its rules."""
+    lines = saved.splitlines()
+    rules = {chain: sum(line.startswith(f"-A {chain} ") for line in lines) for chain in _CHAINS}
+    jumps = {f"-A {_NAT_JUMP}", f"-A {_FILTER_JUMP}"}
+    return rules == _CHAINS and jumps <= set(lines)
+
+
 def _table(saved: str, name: str) -> list[str]:
     lines = saved.splitlines()
     if f"*{name}" not in lines:
@@ -105,12 +115,14 @@ async def ensure(pod_cidr: str, cluster_cidr: str) -> None:
         "--noflush",
         text=wanted_text(saved, pod_cidr, cluster_cidr),
     )
-    if not is_applied(await _save(), pod_cidr, cluster_cidr):
+    if not is_there(await _save()):
         raise FirewallFailure("the pod network's iptables rules are not there after they were set")
 
 
 async def remove() -> bool:
-    """Take our rules away. Says whether there were any."""
+    """Take our rules away. Says whether there were any; without iptables there are none."""
+    if _find("iptables-save") is None:
+        return False
     text = removal_text(await _save())
     if text:
         await _run("iptables-restore", "-w", str(LOCK_WAIT_S), "--noflush", text=text)
@@ -122,9 +134,13 @@ async def _save() -> str:
     return "".join(tables)
 
 
+def _find(name: str) -> str | None:
+    """Also where only root's PATH looks."""
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+
+
 async def _run(name: str, *arguments: str, text: str = "") -> str:
-    path = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
-    program = shutil.which(name, path=path)
+    program = _find(name)
     if program is None:
         raise FirewallFailure(f"{name} is not on this machine: apt-get install iptables")
     # Its input is a file in memory: a pipe would have to be fed while the program may end early.

@@ -28,6 +28,7 @@ SOCKET_QUEUE = 512
 REQUEST_SIZE_BYTES_MAX = 1 << 20
 READ_TIMEOUT_S = 5.0
 POD_CIDR_WAIT_S = 10.0
+STOP_GRACE_S = 2.0
 UPKEEP_EVERY_S = 30.0
 # A sandbox is not in the CRI's list until it runs. Its lease is not stale before it is this old.
 SANDBOX_START_S = 120.0
@@ -92,9 +93,7 @@ class CniServer:
         self._addresses.load()
         listening = _listen(self._socket_path)
         await self._honour_tombstones()
-        self._listener = await asyncio.start_unix_server(
-            self._connected, sock=listening, limit=REQUEST_SIZE_BYTES_MAX
-        )
+        self._listener = await asyncio.start_unix_server(self._connected, sock=listening)
         self._upkeep = asyncio.create_task(self._keep_up(), name="cni upkeep")
 
     async def stop(self) -> None:
@@ -105,7 +104,12 @@ class CniServer:
         if self._listener is not None:
             self._listener.close()
             self._socket_path.unlink(missing_ok=True)
-        await asyncio.gather(*self._handlers, return_exceptions=True)
+        if self._handlers:
+            # Who still waits for a podCIDR asks the next agent: the shim sees the cut.
+            _, waiting = await asyncio.wait(self._handlers, timeout=STOP_GRACE_S)
+            for handler in waiting:
+                handler.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         if self._workers is not None:
             self._workers.shutdown()
 
@@ -187,7 +191,7 @@ class CniServer:
         try:
             async with self._slots:
                 async with asyncio.timeout(READ_TIMEOUT_S):
-                    data = await reader.read(-1)
+                    data = await _read_all(reader)
                 writer.write(await self.answer(data))
                 await writer.drain()
         except (OSError, TimeoutError) as error:
@@ -313,6 +317,16 @@ class CniServer:
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, function, *arguments)
+
+
+async def _read_all(reader: asyncio.StreamReader) -> bytes:
+    """Everything until the end of the stream. Raises OSError where that is too much."""
+    data = b""
+    while part := await reader.read(1 << 16):
+        data += part
+        if len(data) > REQUEST_SIZE_BYTES_MAX:
+            raise OSError(f"a request of more than {REQUEST_SIZE_BYTES_MAX} bytes")
+    return data
 
 
 def _listen(path: Path) -> socket.socket:

@@ -8,12 +8,15 @@ from typing import Protocol
 from netproxy import conntrack, process
 from netproxy.backends import BackendFailure
 from netproxy.backends.iptables_text import (
+    Lines,
     Tables,
     change_text,
+    missing,
     our_part,
     parse_saved,
     removal_text,
     render,
+    unchanged,
 )
 from netproxy.model import RuleSet
 from netproxy.process import ProcessFailure
@@ -35,39 +38,32 @@ class IptablesBackend:
 
     def __init__(self, run: Run = process.run) -> None:
         self._run = run
-        self._rules = RuleSet()
-        # What we wrote, and how iptables-save words it; empty while unknown.
+        # What the kernel has: as rules, as we wrote it, and as iptables-save words it.
+        self._flows_of = RuleSet()
         self._written: Tables = {}
-        self._fingerprint: Tables | None = None
         self._saved: Tables | None = None
 
     async def apply(self, rules: RuleSet) -> None:
         after = render(rules)
-        if self._saved is None:
-            self._saved = await self._save()
-        text = change_text(self._written, after, self._saved)
-        if text:
-            try:
-                await self._restore(text)
-                self._saved = await self._save()
-                _refuse_missing(after, self._saved)
-            except BackendFailure:
-                self.forget()
-                raise
-            self._fingerprint = our_part(self._saved)
-        self._written = after
+        if self._saved is None or not await self._change(after, self._saved):
+            await self._rewrite(after)
         _allow_localhost(rules)
-        await _flush_stale_flows(self._rules, rules)
-        self._rules = rules
+        if await _flush_stale_flows(self._flows_of, rules):
+            self._flows_of = rules
 
     async def is_intact(self) -> bool:
         saved = await self._save()
-        return our_part(saved) == self._fingerprint
+        return self._saved is not None and our_part(saved) == our_part(self._saved)
 
     def forget(self) -> None:
-        self._written, self._saved, self._fingerprint = {}, None, None
+        self._written, self._saved = {}, None
 
     async def cleanup(self) -> bool:
+        try:
+            process.find("iptables-save")
+        except ProcessFailure as failure:
+            logger.info("nothing to remove: %s", failure)
+            return False
         saved = await self._save()
         text = removal_text(saved)
         if text:
@@ -75,6 +71,34 @@ class IptablesBackend:
             _forbid_localhost(saved)
         self.forget()
         return bool(text)
+
+    async def _change(self, after: Tables, saved: Tables) -> bool:
+        """Write what differs from last time. False when somebody else changed our rules since,
+        so that nobody can say what is there now."""
+        text = change_text(self._written, after, saved)
+        if not text:
+            return True
+        try:
+            await self._restore(text)
+        except BackendFailure as failure:
+            logger.warning("%s; writing all rules", failure)
+            return False
+        now = await self._save()
+        kept = unchanged(self._written, after)
+        if missing(after, now) or _only(kept, now) != _only(kept, saved):
+            logger.warning("somebody changed our rules; writing them again")
+            return False
+        self._written, self._saved = after, now
+        return True
+
+    async def _rewrite(self, after: Tables) -> None:
+        self.forget()
+        text = change_text({}, after, await self._save())
+        await self._restore(text)
+        now = await self._save()
+        if wrong := missing(after, now):
+            raise BackendFailure(f"not as it was written: {', '.join(wrong)}")
+        self._written, self._saved = after, now
 
     async def _save(self) -> Tables:
         try:
@@ -87,16 +111,11 @@ class IptablesBackend:
         try:
             await self._run("iptables-restore", *arguments, text=text)
         except ProcessFailure as failure:
-            raise BackendFailure(f"{failure}; nothing was changed") from None
+            raise BackendFailure(str(failure)) from None
 
 
-def _refuse_missing(after: Tables, saved: Tables) -> None:
-    """Read back: every chain has as many rules as were written. Words differ, counts do not."""
-    for table, chains in after.items():
-        for name, lines in chains.items():
-            present = saved.get(table, {}).get(name)
-            if present is None or len(present) != len(lines):
-                raise BackendFailure(f"chain {name} of table {table} is not as it was written")
+def _only(chains: set[tuple[str, str]], saved: Tables) -> dict[tuple[str, str], Lines | None]:
+    return {(table, name): saved.get(table, {}).get(name) for table, name in chains}
 
 
 def _allow_localhost(rules: RuleSet) -> None:
@@ -120,14 +139,16 @@ def _forbid_localhost(saved: Tables) -> None:
             logger.warning("cannot reset %s: %s", ROUTE_LOCALNET, error)
 
 
-async def _flush_stale_flows(before: RuleSet, after: RuleSet) -> None:
-    """UDP has no end of a connection: conntrack would go on sending to who is gone."""
+async def _flush_stale_flows(before: RuleSet, after: RuleSet) -> bool:
+    """UDP has no end of a connection: conntrack would go on sending to who is gone. Says whether
+    nothing stale is left."""
     if conntrack.udp_part(before) == conntrack.udp_part(after):
-        return
+        return True
     try:
         count = await asyncio.to_thread(conntrack.flush_stale, before, after)
     except OSError as error:
         logger.error("stale UDP flows were not forgotten: %s", error)
-        return
+        return False
     if count:
         logger.info("forgot %d UDP flows to endpoints that are gone", count)
+    return True

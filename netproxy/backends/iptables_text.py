@@ -328,6 +328,37 @@ def _jump_change(saved: Mapping[str, Lines], jumps: Mapping[str, Lines]) -> list
     return lines
 
 
+def unchanged(before: Tables, after: Tables) -> set[tuple[str, str]]:
+    """(table, chain) of what `change_text` leaves as it is."""
+    return {
+        (table, name)
+        for table, chains in after.items()
+        for name, lines in chains.items()
+        if before.get(table, {}).get(name) == lines
+    }
+
+
+def missing(after: Tables, saved: Tables) -> list[str]:
+    """Chains that do not have as many rules, or jumps, as were written. iptables-save has its own
+    words for a rule, so that only counts and targets can be compared."""
+    wrong = [
+        f"chain {name} of table {table}"
+        for table, chains in after.items()
+        for name, lines in chains.items()
+        if len(saved.get(table, {}).get(name, ("",) * (len(lines) + 1))) != len(lines)
+    ]
+    return wrong + [
+        f"jumps from {name} of table {table}"
+        for table, chains in JUMPS.items()
+        for name, jumps in chains.items()
+        if _targets(our_jumps(saved.get(table, {}).get(name, ()))) != _targets(jumps)
+    ]
+
+
+def _targets(lines: Sequence[str]) -> list[str]:
+    return [line.rpartition("-j ")[2] for line in lines]
+
+
 def removal_text(saved: Tables) -> str:
     """What takes every chain and jump of ours away; empty when there is none."""
     parts: list[str] = []

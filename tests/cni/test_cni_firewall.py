@@ -1,5 +1,8 @@
 """The pod network's iptables rules: the text, and the text on a real kernel."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from cni.server import firewall
@@ -50,7 +53,13 @@ def test_nothing_of_ours_needs_no_removal() -> None:
 
 @pytest.mark.realtime
 @pytest.mark.needs("root", "iptables")
-async def test_rules_come_once_are_repaired_and_go_without_a_trace(node: Lab) -> None:
+@pytest.mark.parametrize("variant", ["nft", "legacy"])
+async def test_rules_come_once_are_repaired_and_go_without_a_trace(
+    node: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    for tool in ("iptables", "iptables-save", "iptables-restore"):
+        (tmp_path / tool).symlink_to(f"/usr/sbin/xtables-{variant}-multi")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     sh("iptables -A FORWARD -s 10.99.0.0/16 -j DROP")
     sh("iptables -t nat -A POSTROUTING -s 10.99.0.0/16 -j MASQUERADE")
     before = _rules_of(saved())
@@ -89,6 +98,12 @@ async def test_without_iptables_the_message_says_what_to_install(
     monkeypatch.setattr(firewall.shutil, "which", lambda *_, **__: None)
     with pytest.raises(firewall.FirewallFailure, match="iptables-save is not on this machine"):
         await firewall.ensure(POD, CLUSTER)
+
+
+@pytest.mark.realtime
+async def test_without_iptables_there_is_nothing_to_remove(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firewall.shutil, "which", lambda *_, **__: None)
+    assert not await firewall.remove()
 
 
 @pytest.mark.realtime

@@ -1,6 +1,7 @@
 """The server and the real executable on a real kernel, in a network namespace of its own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -270,6 +271,17 @@ async def test_before_the_node_has_a_pod_cidr(
         assert plugin.leases() == {"10.244.3.2"}
 
 
+async def test_an_agent_that_stops_hands_waiting_pods_to_the_next(
+    node: Lab, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "STOP_GRACE_S", 0.05)
+    async with serving(plugin, cidr=""):
+        waiting = await plugin.start("ADD", node.space("a"), "a")
+        await asyncio.sleep(0.1)
+    async with serving(plugin):
+        assert (await plugin.result(waiting))[0] == 0
+
+
 async def test_ipv6_is_refused_by_name(node: Lab, plugin: Plugin) -> None:
     async with serving(plugin, cidr="") as server:
         with pytest.raises(ValueError, match="IPv6"):
@@ -362,6 +374,8 @@ async def test_garbage_on_the_socket_harms_nobody(node: Lab, plugin: Plugin) -> 
     async with serving(plugin):
         for data in (b"", b"\0\0", b"\xff" * 100, b"CNI_COMMAND=ADD\0\0{"):
             assert (await _ask(plugin.socket, data)).startswith(b"1 ")
+        with contextlib.suppress(ConnectionError):
+            assert await _ask(plugin.socket, b"x" * (2 << 20)) == b""
         await plugin.add(node.space("a"), "a")
 
 

@@ -72,15 +72,18 @@ async def test_every_protocol_is_accepted_by_the_kernel(node: Lab) -> None:
     assert await backend.is_intact()
 
 
-async def test_a_failed_restore_is_told_and_everything_is_written_again() -> None:
+async def test_a_failed_change_is_written_whole_and_a_second_failure_told() -> None:
     kernel = FakeIptables()
     backend = IptablesBackend(kernel.run)
     first, second = rules(service("a")), rules(service("a"), service("b", vip="10.96.0.11"))
     await backend.apply(first)
     kernel.fail_next = True
+    await backend.apply(second)
+    assert await backend.is_intact()
+    backend.forget()
+    kernel.fail_next = True
     with pytest.raises(BackendFailure, match="Resource temporarily unavailable"):
         await backend.apply(second)
-    kernel.tables["nat"]["PINNACE-SERVICES"].clear()
     await backend.apply(second)
     assert await backend.is_intact()
     assert len(kernel.tables["filter"]["PINNACE-SERVICES"]) == 2
@@ -105,6 +108,11 @@ async def test_nothing_is_written_when_nothing_changed() -> None:
     for _ in range(3):
         await backend.apply(rules(service("a"), slice_of("a", "10.0.0.1")))
     assert len(kernel.restored) == 1
+
+
+async def test_cleanup_without_iptables_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    assert not await IptablesBackend().cleanup()
 
 
 async def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
