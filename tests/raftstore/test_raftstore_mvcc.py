@@ -159,6 +159,11 @@ class Pair:
 
     def check(self) -> None:
         self.check_watches()
+        self.check_ranges()
+        assert self.real.keyspace.prune(1000)
+        self.check_ranges()
+
+    def check_ranges(self) -> None:
         for revision in range(max(1, self.naive.compacted), self.naive.revision + 1):
             request = Range(b"\0", b"\0", revision=revision)
             assert plain(None, self.real.range(request)) == self.naive.range(request)
