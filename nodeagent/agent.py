@@ -22,6 +22,7 @@ from nodeagent.cri import CriClient, RuntimeServiceError
 from nodeagent.events import EventRecorder
 from nodeagent.flags import Flags
 from nodeagent.images import ImageManager
+from nodeagent.logrotation import LogRotator
 from nodeagent.lookup import PodLookup
 from nodeagent.node.facts import default_route_ip, read_machine, read_pressure
 from nodeagent.node.registrar import Registrar
@@ -29,6 +30,7 @@ from nodeagent.node.runtime_health import RuntimeHealth, wait_for_runtime
 from nodeagent.node.status import NodeFacts, allocatable
 from nodeagent.podnetwork import PodNetwork
 from nodeagent.pods import fields
+from nodeagent.pods.admission import Admission
 from nodeagent.pods.container_config import Machine
 from nodeagent.pods.dns import ClusterDns
 from nodeagent.pods.executor import PodExecutor
@@ -37,7 +39,7 @@ from nodeagent.pods.manager import PodManager
 from nodeagent.pods.material import MaterialSource
 from nodeagent.pods.settings import Settings
 from nodeagent.pods.status_writer import StatusWriter
-from nodeagent.pods.worker import Tools
+from nodeagent.pods.tools import Tools
 from nodeagent.probes.manager import ProbeManager
 from nodeagent.runtime_events import RuntimeEvents
 from nodeagent.runtime_reader import RuntimeReader
@@ -45,11 +47,13 @@ from nodeagent.streams import SessionServer
 from nodeagent.tokens import TokenManager
 from nodeagent.tunnel import Tunnel
 from nodeagent.volumes.manager import VolumeManager
+from pinnace_wire import cri_pb2 as pb
 
 log = logging.getLogger(__name__)
 
 RUNTIME_WAIT_S = 60.0
 RECONCILE_PERIOD_S = 300.0
+IMAGES_PERIOD_S = 60.0
 
 
 class StartError(Exception):
@@ -121,6 +125,7 @@ class _Parts:
         self._node: Informer[core_v1.Node] = Informer(
             client, core_v1.Node, field_selector=f"metadata.name={name}", rng=rng
         )
+        self._images: tuple[pb.Image, ...] = ()
         self._node_changed = asyncio.Event()
         self._node.add_handler(lambda old, new: self._node_changed.set())
         self.manager = PodManager(lambda m: self._tools(m, client, cgroups, rng))
@@ -141,6 +146,8 @@ class _Parts:
             "services": self._services.run,
             "own node": self._node.run,
             "pod network": self._run_network,
+            "images": self._run_images,
+            "log rotation": LogRotator(self.reader, self._cri, self._clock).run,
         }
 
     async def start_network(self, stack: contextlib.AsyncExitStack) -> None:
@@ -192,6 +199,7 @@ class _Parts:
             probes=ProbeManager(cri, events, clock, manager.wake),
             writer=StatusWriter(client, clock, rng),
             events=events,
+            admission=Admission(resources),
             settings=settings,
             clock=clock,
             rng=rng,
@@ -208,6 +216,7 @@ class _Parts:
             max_pods=self._flags.max_pods,
             runtime_version=self._runtime_version,
             problems=self._health.problems,
+            images=self._images,
         )
 
     def _health_changed(self) -> None:
@@ -235,6 +244,19 @@ class _Parts:
                 await self._clock.sleep(1.0)
             else:
                 return
+
+    async def _run_images(self) -> None:
+        """The scheduler prefers nodes that have a pod's images: tell which are here."""
+        while True:
+            try:
+                images = tuple(await self._cri.list_images())
+            except RuntimeServiceError as error:
+                log.warning("cannot list images: %s", error)
+            else:
+                if {i.id for i in images} != {i.id for i in self._images}:
+                    self._images = images
+                    self._registrar.hurry()
+            await self._clock.sleep(IMAGES_PERIOD_S)
 
     async def _run_network(self) -> None:
         while True:

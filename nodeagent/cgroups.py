@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubeapi.types import core_v1
-from nodeagent.pods.qos import MIN_SHARES, Limits, pod_limits, qos_class
+from nodeagent.pods.qos import MAX_SHARES, MIN_SHARES, Limits, pod_limits, qos_class
 from nodeagent.pods.spec import spec_of, uid_of
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ class CgroupManager:
     def __init__(self, root: str, hierarchies: Iterable[Hierarchy]) -> None:
         self.root = "/" + root.strip("/")
         self.hierarchies = list(hierarchies)
+        self._pods: dict[str, Limits] = {}
+        self._burstable: dict[str, int] = {}
         if not self.hierarchies:
             raise CgroupError("no cgroup hierarchy is mounted below /sys/fs/cgroup")
 
@@ -77,27 +79,36 @@ class CgroupManager:
         """Make the root and the classes; raises CgroupError where that is not possible."""
         for folder in ("", "burstable", "besteffort"):
             path = f"{self.root}/{folder}".rstrip("/")
-            shares = Limits(MIN_SHARES if folder == "besteffort" else 1024)
+            shares = Limits(MIN_SHARES if folder else 1024)
             for hierarchy in self.hierarchies:
                 self._make(hierarchy, path)
                 self._apply(hierarchy, path, shares)
 
     def ensure_pod(self, pod: core_v1.Pod) -> None:
-        path, limits = self.pod_parent(pod), pod_limits(spec_of(pod))
+        """Make the pod's cgroup with its limits; what has been done already is not done again."""
+        uid, path, limits = uid_of(pod), self.pod_parent(pod), pod_limits(spec_of(pod))
+        if self._pods.get(uid) == limits:
+            return
         for hierarchy in self.hierarchies:
             self._make(hierarchy, path)
             self._apply(hierarchy, path, limits)
+        self._pods[uid] = limits
+        if qos_class(spec_of(pod)) == "Burstable":
+            self._burstable[uid] = limits.cpu_shares
+            self._weigh_burstable()
 
-    def set_burstable_shares(self, pods: Iterable[core_v1.Pod]) -> None:
+    def _weigh_burstable(self) -> None:
         """The Burstable class weighs what its pods requested together."""
-        milli = [pod_limits(spec_of(p)).cpu_shares for p in pods]
-        shares = Limits(max(MIN_SHARES, min(262_144, sum(milli))))
+        shares = min(MAX_SHARES, max(MIN_SHARES, sum(self._burstable.values())))
         for hierarchy in self.hierarchies:
-            self._apply(hierarchy, f"{self.root}/burstable", shares)
+            self._apply(hierarchy, f"{self.root}/burstable", Limits(shares))
 
     def remove_pod(self, uid: str) -> bool:
         """Remove the pod's cgroups; False where the kernel still has something in them."""
         gone = True
+        self._pods.pop(uid, None)
+        if self._burstable.pop(uid, None) is not None:
+            self._weigh_burstable()
         for hierarchy in self.hierarchies:
             for folder in CLASS_FOLDERS.values():
                 path = hierarchy.mount / self.root.lstrip("/") / folder / f"pod{uid}"

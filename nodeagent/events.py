@@ -93,6 +93,8 @@ class EventRecorder:
                     await self._send(occurrence, at_s)
             except (StatusError, TimeoutError) as error:
                 log.warning("event %s not sent: %s", occurrence.reason, error)
+            except Exception:
+                log.exception("event %s not sent", occurrence.reason)
 
     def _note(self, occurrence: Occurrence) -> None:
         # The version that an object had is no part of what happened.

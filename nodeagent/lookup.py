@@ -13,6 +13,13 @@ from nodeagent.runtime_reader import RuntimeReader
 from nodeagent.streams import ContainerLog, ContainerRef, container_not_found
 from pinnace_wire import cri_pb2 as pb
 
+_CANNOT_PULL = "waiting to start: trying and failing to pull image"
+_WAITING = {
+    "ErrImagePull": _CANNOT_PULL,
+    "ImagePullBackOff": _CANNOT_PULL,
+    "ErrImageNeverPull": "waiting to start: image can't be pulled",
+}
+
 
 @dataclass(frozen=True)
 class PodLookup:
@@ -30,7 +37,7 @@ class PodLookup:
         else:
             record = runtime.current(ref.container) if runtime else None
         if record is None:
-            raise _no_log(ref, previous)
+            raise _no_log(ref, previous, self.pods.waiting_reason(uid, ref.container))
         return ContainerLog(record.id, Path(record.log_path))
 
     def is_running(self, container_id: str) -> bool:
@@ -73,12 +80,10 @@ class PodLookup:
         return uid_of(pod)
 
 
-def _no_log(ref: ContainerRef, previous: bool) -> StatusError:
+def _no_log(ref: ContainerRef, previous: bool, reason: str) -> StatusError:
     if previous:
         return bad_request(
             f'previous terminated container "{ref.container}" in pod "{ref.pod_name}" not found'
         )
-    return bad_request(
-        f'container "{ref.container}" in pod "{ref.pod_name}" is waiting to start: '
-        "ContainerCreating"
-    )
+    why = _WAITING.get(reason, f"waiting to start: {reason or 'ContainerCreating'}")
+    return bad_request(f'container "{ref.container}" in pod "{ref.pod_name}" is {why}')

@@ -116,9 +116,13 @@ class PodExecutor:
 
     async def create_sandbox(self, pod: core_v1.Pod, attempt: int) -> tuple[str, tuple[str, ...]]:
         """A new sandbox's id and addresses. Raises SandboxError."""
+        _, missing = pod_dns(pod, self.settings.cluster_dns, read_host_resolv_conf())
+        if missing is not None:
+            self.events.pod(pod, "Warning", "MissingClusterDNS", missing)
         try:
             self.cgroups.ensure_pod(pod)
-            sandbox_id = await self.cri.run_sandbox(self.sandbox_config(pod, attempt))
+            config = self._sandbox_config(pod, attempt)
+            sandbox_id = await self.cri.run_sandbox(config)
             self.reader.claim(sandbox_id, uid_of(pod))
             status = await self.cri.sandbox_status(sandbox_id)
         except (RuntimeServiceError, CgroupError) as error:
@@ -127,10 +131,8 @@ class PodExecutor:
             raise SandboxError(text) from None
         return sandbox_id, sandbox_record(status).ips
 
-    def sandbox_config(self, pod: core_v1.Pod, attempt: int) -> pb.PodSandboxConfig:
-        dns, missing = pod_dns(pod, self.settings.cluster_dns, read_host_resolv_conf())
-        if missing is not None:
-            self.events.pod(pod, "Warning", "MissingClusterDNS", missing)
+    def _sandbox_config(self, pod: core_v1.Pod, attempt: int) -> pb.PodSandboxConfig:
+        dns, _ = pod_dns(pod, self.settings.cluster_dns, read_host_resolv_conf())
         log_dir = pod_log_directory(self.settings.logs_dir, pod)
         log_dir.mkdir(parents=True, exist_ok=True)
         return sandbox_config(
@@ -157,7 +159,7 @@ class PodExecutor:
 
         True where at least one started.
         """
-        sandbox = self.sandbox_config(pod, attempt)
+        sandbox = self._sandbox_config(pod, attempt)
         any_started = False
         for name in names:
             container = find_container(pod, name)

@@ -79,9 +79,11 @@ class Killer:
     async def _kill_all(
         self, pod: core_v1.Pod, records: Iterable[ContainerRecord], grace_s: int | None
     ) -> None:
-        async with asyncio.TaskGroup() as group:
-            for record in records:
-                group.create_task(self.kill_container(pod, record, grace_s=grace_s))
+        """All at once; a failure is raised when each has had its stop."""
+        stops = [self.kill_container(pod, record, grace_s=grace_s) for record in records]
+        for result in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     async def _pre_stop(self, pod: core_v1.Pod, record: ContainerRecord, grace_s: int) -> int:
         """Seconds that the hook took; a hook that takes all the grace is left behind."""

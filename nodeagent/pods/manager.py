@@ -8,7 +8,8 @@ from kubeapi.types import core_v1, meta_v1
 from nodeagent.pods.identity import POD_GRACE_S
 from nodeagent.pods.runtime_state import PodRuntime
 from nodeagent.pods.spec import metadata, uid_of
-from nodeagent.pods.worker import PodWorker, Tools
+from nodeagent.pods.tools import Tools
+from nodeagent.pods.worker import PodWorker
 from nodeagent.runtime_reader import PodName
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,17 @@ class PodManager:
 
     def pods(self) -> list[core_v1.Pod]:
         return [*self._by_name.values()]
+
+    def waiting_reason(self, uid: str, container: str) -> str:
+        """Why the container does not run yet; "" where nothing is known of that."""
+        worker = self._workers.get(uid)
+        status = worker.status if worker is not None else None
+        if status is None:
+            return ""
+        every = [*(status.initContainerStatuses or ()), *(status.containerStatuses or ())]
+        state = next((s.state for s in every if s.name == container), None)
+        waiting = state.waiting if state is not None else None
+        return (waiting.reason if waiting is not None else None) or ""
 
     def on_change(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
         """A handler of the informer of this node's pods."""

@@ -134,7 +134,7 @@ class ProbeManager:
         await self._clock.sleep(first_delay_s(counter.probe, ran_for_s))
         done = 0
         while not counter.finished:
-            result = await check(self._cri, counter.probe, target)
+            result = await self._check(counter.probe, target)
             done += 1
             changed = counter.take(result.outcome)
             if not 1 < done <= len(EARLY_DELAYS_S) or counter.kind is not ProbeKind.READINESS:
@@ -145,6 +145,14 @@ class ProbeManager:
                 self._wake(probing.uid)
             if not counter.finished:
                 await self._clock.sleep(next_delay_s(counter, done))
+
+    async def _check(self, probe: core_v1.Probe, target: ProbeTarget) -> ProbeResult:
+        """A fault of ours counts for nothing, and must not end the probing."""
+        try:
+            return await check(self._cri, probe, target)
+        except Exception as error:
+            log.exception("a probe of container %s failed", target.container.name)
+            return ProbeResult(Outcome.UNKNOWN, str(error))
 
     def _tell(
         self, pod: core_v1.Pod, target: ProbeTarget, kind: ProbeKind, result: ProbeResult

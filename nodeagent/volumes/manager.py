@@ -1,6 +1,7 @@
 """The volumes of each pod: set up before its containers, kept current, removed after them."""
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from pathlib import Path
 from base.clock import Clock, rfc3339_micro
 from kubeapi.quantity import units
 from kubeapi.types import core_v1
-from nodeagent.pods.spec import all_containers, spec_of, uid_of
-from nodeagent.volumes.atomic_writer import write_payload
+from nodeagent.pods.spec import all_containers, full_name, spec_of, uid_of
+from nodeagent.volumes.atomic_writer import DATA, write_payload
 from nodeagent.volumes.hostpath import host_path
 from nodeagent.volumes.mounts import MountError, mount_tmpfs, mounts_below, unmount
 from nodeagent.volumes.payload import (
@@ -23,6 +24,8 @@ from nodeagent.volumes.payload import (
     projected_payload,
     secret_payload,
 )
+
+log = logging.getLogger(__name__)
 
 # Volume type to the name of its folder, as the kubelet has them.
 FOLDERS = {
@@ -90,7 +93,14 @@ class VolumeManager:
         maker = _MAKERS.get(kind)
         if maker is None:
             raise VolumeError(f"volumes of type {kind} are not supported by this agent")
-        payload = maker(pod, volume, sources)
+        try:
+            payload = maker(pod, volume, sources)
+        except VolumeError as error:
+            if not (folder / DATA).is_symlink():
+                raise
+            # What the pod runs with stays: a source that is gone must not keep it from restarting.
+            log.warning("volume %s of pod %s not renewed: %s", volume.name, full_name(pod), error)
+            return folder
         fresh = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         if kind in ON_TMPFS:
