@@ -4,7 +4,8 @@ import asyncio
 import os
 import shutil
 
-PROCESS_TIMEOUT_S = 30.0
+# Ten thousand rules take iptables-restore seconds, and far longer on a busy machine.
+PROCESS_TIMEOUT_S = 120.0
 
 
 class ProcessFailure(Exception):
