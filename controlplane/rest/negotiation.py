@@ -51,11 +51,7 @@ def form_of(accept: str) -> Form:
 
 
 def _served(transform: str, options: dict[str, str]) -> bool:
-    return (
-        transform in _TRANSFORMS
-        and options.get("g") == META_GROUP
-        and options.get("v") == "v1"
-    )
+    return transform in _TRANSFORMS and options.get("g") == META_GROUP and options.get("v") == "v1"
 
 
 def _by_weight(accept: str) -> list[str]:

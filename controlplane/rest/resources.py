@@ -1,9 +1,9 @@
 """Resource URLs: from a request to a call of the API and back."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
 from controlplane.auth.user import User
@@ -20,9 +20,11 @@ from controlplane.rest.queries import Query
 from controlplane.rest.router import Target, verb_of
 from controlplane.rest.watch_stream import WatchStream
 from kubeapi import errors, yaml
+from kubeapi.types import meta_v1
 
 BODY_LIMIT_BYTES: Final = 3 * 1024 * 1024
-_YAML_TYPES: Final = frozenset({"application/yaml"})
+_YAML_TYPE: Final = "application/yaml"
+LARGE_BODY_BYTES: Final = 128 * 1024
 _PROTOBUF_TYPE: Final = "application/vnd.kubernetes.protobuf"
 _JSON_TYPES: Final = frozenset({"", "application/json"})
 
@@ -102,8 +104,8 @@ class ResourceHandler:
     async def _create(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
         self._api.authorize(call)
-        obj = bodies.decode_object(call, await read_body(request))
-        stored = await self._api.create(call, obj)
+        make = await self._read_object(request, call)
+        stored = await self._api.create(call, make())
         if stored is None:
             return await respond(request, SUCCESS, status=201)
         return await self._answer(request, call, query, stored, form, status=201)
@@ -111,14 +113,16 @@ class ResourceHandler:
     async def _update(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
         self._api.authorize(call)
-        data = await read_body(request)
-        stored = await self._api.update(call, lambda: bodies.decode_object(call, data))
+        make = await self._read_object(request, call)
+        stored = await self._api.update(call, make)
         return await self._answer(request, call, query, stored, form)
 
     async def _patch(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
         self._api.authorize(call)
         data = await read_raw(request)
+        if len(data) > LARGE_BODY_BYTES:
+            await asyncio.to_thread(bodies.patcher, call, data, request.content_type)
         change = bodies.patcher(call, data, request.content_type)
         stored = await self._api.patch(call, change)
         return await self._answer(request, call, query, stored, form)
@@ -143,8 +147,22 @@ class ResourceHandler:
         body = forms.many(call.info, page, form, query.include_object(), self._now_s())
         return await respond(request, body, form=form)
 
+    async def _read_object(self, request: web.BaseRequest, call: Call) -> Callable[[], Any]:
+        """What decodes the body, anew each time. A large body that is wrong is told so from a
+        thread: only the way that finds the fault is slow."""
+        data, key_problems = await read_body(request, bodies.body_class(call))
+
+        def make() -> Any:
+            return bodies.decode_object(call, data, key_problems)
+
+        if len(data) > LARGE_BODY_BYTES:
+            await asyncio.to_thread(make)
+        return make
+
     async def _delete_options(self, request: web.BaseRequest, query: Query) -> DeleteOptions:
-        data = await read_body(request) if request.can_read_body else b""
+        data = b""
+        if request.can_read_body:
+            data, _ = await read_body(request, meta_v1.DeleteOptions)
         return delete_options(data) if data else query.delete_options()
 
     async def _stream(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
@@ -215,19 +233,21 @@ async def read_raw(request: web.BaseRequest) -> bytes:
         ) from None  # fmt: skip
 
 
-async def read_body(request: web.BaseRequest) -> bytes:
-    """The body as JSON; YAML and protobuf are turned into it, anything else is 415."""
+async def read_body(request: web.BaseRequest, kind: type[Any]) -> tuple[bytes, list[str]]:
+    """The body as JSON, and the keys that a YAML body sets twice. YAML and protobuf are turned
+    into JSON, anything else is 415."""
     media = request.content_type if "Content-Type" in request.headers else ""
     if media in _JSON_TYPES:
-        return await read_raw(request)
-    if media in _YAML_TYPES:
-        return msgspec.json.encode(yaml.load(await read_raw(request)))
+        return await read_raw(request), []
+    if media == _YAML_TYPE:
+        return await asyncio.to_thread(yaml.to_json, await read_raw(request), kind)
     if media == _PROTOBUF_TYPE:
         from kubeapi import protobuf  # its tables are large, and most servers never need them
 
-        return protobuf.to_json(await read_raw(request))
+        return protobuf.to_json(await read_raw(request)), []
     raise errors.StatusError(
-        415, "UnsupportedMediaType",
+        415,
+        "UnsupportedMediaType",
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf",
-    )  # fmt: skip
+    )

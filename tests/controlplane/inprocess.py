@@ -97,7 +97,8 @@ class InProcess:
 
 
 def _body(call: Call, obj: dict[str, Any]) -> bytes:
-    api_version, kind, _ = bodies.body_kind(call)
+    gvk = bodies.body_class(call).GVK
+    kind, api_version = gvk[2], f"{gvk[0]}/{gvk[1]}" if gvk[0] else gvk[1]
     return msgspec.json.encode({"kind": kind, "apiVersion": api_version} | obj)
 
 
