@@ -11,6 +11,7 @@ from base.clock import Clock
 from controlplane.controllers import deployment_plan, pods
 from controlplane.controllers import deployment_revision as revision
 from controlplane.controllers import deployment_status as status
+from controlplane.controllers.deployment_scaling import is_rolling
 from controlplane.controllers.ownership import Claimer, controller_of, controller_uid
 from controlplane.controllers.pods import meta_of
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
@@ -80,9 +81,11 @@ class DeploymentController:
         if owner is None or owner.kind != "ReplicaSet":
             return
         rs = self._replica_sets.get(f"{meta_of(old).namespace}/{owner.name}")
-        deployment = controller_of(rs) if rs is not None else None
-        if deployment is not None:
-            self.loop.enqueue(f"{meta_of(old).namespace}/{deployment.name}")
+        above = controller_of(rs) if rs is not None else None
+        key = f"{meta_of(old).namespace}/{above.name}" if above is not None else ""
+        deployment = self._deployments.get(key)
+        if deployment is not None and not is_rolling(deployment):
+            self.loop.enqueue(key)
 
     # What a run does.
 

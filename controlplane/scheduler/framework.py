@@ -5,19 +5,26 @@ Source: Kubernetes, `pkg/scheduler/schedule_one.go` and `framework.FitError`.
 
 import random
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from controlplane.scheduler.plugins import PLUGINS
 from controlplane.scheduler.podinfo import PodInfo
 from controlplane.scheduler.snapshot import NodeInfo, Snapshot
-from controlplane.scheduler.verdicts import Filter, Plugin, PodRejected, Rejection
-from kubeapi.types import core_v1
+from controlplane.scheduler.verdicts import (
+    Filter,
+    Plugin,
+    PodRejected,
+    Rejection,
+    Scope,
+    Scorer,
+)
 
 # In a large cluster a good node is found without looking at all of them.
 FEASIBLE_MIN = 100
 FEASIBLE_SHARE_MIN = 0.05
-REMEMBERED_SIGNATURES_MAX = 64
+REMEMBERED_MAX = 64
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -40,22 +47,23 @@ class FitError:
     rejections: Mapping[str, Rejection] = field(default_factory=dict)
 
 
-@dataclass
 class Memory:
-    """Verdicts of static plugins, by placement signature and node object."""
+    """What is remembered from pod to pod: verdicts and scores that depend on a node and on a
+    signature of the pod alone."""
 
-    verdicts: OrderedDict[bytes, dict[str, tuple[core_v1.Node, str, Rejection | None]]] = field(
-        default_factory=OrderedDict
-    )
-    next_start: int = 0
+    def __init__(self) -> None:
+        self.next_start = 0
+        self._known: OrderedDict[Hashable, dict[str, Any]] = OrderedDict()
 
-    def of(self, signature: bytes) -> dict[str, tuple[core_v1.Node, str, Rejection | None]]:
-        known = self.verdicts.get(signature)
+    def of(self, what: str, signature: Hashable) -> dict[str, Any]:
+        """By node name; each entry begins with what was looked at."""
+        key = (what, signature)
+        known = self._known.get(key)
         if known is None:
-            known = self.verdicts[signature] = {}
-            if len(self.verdicts) > REMEMBERED_SIGNATURES_MAX:
-                self.verdicts.popitem(last=False)
-        self.verdicts.move_to_end(signature)
+            known = self._known[key] = {}
+            if len(self._known) > REMEMBERED_MAX:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
         return known
 
 
@@ -64,32 +72,46 @@ class NodeFilter:
 
     def __init__(self, pod: PodInfo, snapshot: Snapshot, memory: Memory) -> None:
         """Raises PodRejected (with the plugin's name as second argument)."""
-        self._known = memory.of(pod.placement_signature)
-        self._static: list[tuple[str, Filter]] = []
-        self._dynamic: list[tuple[str, Filter]] = []
+        self._known = memory.of("by node", pod.placement_signature)
+        self._by_node: list[tuple[str, Filter]] = []
+        self._others: list[tuple[str, Filter]] = []
         for plugin in PLUGINS:
-            made = _make_filter(plugin, pod, snapshot)
-            if made is not None:
-                (self._static if plugin.static else self._dynamic).append((plugin.name, made))
+            check = _make_filter(plugin, pod, snapshot)
+            if check is None:
+                continue
+            if plugin.filter_scope is Scope.NODE:
+                self._by_node.append((plugin.name, check))
+                continue
+            if plugin.filter_scope is Scope.USAGE:
+                known = memory.of(f"by usage, {plugin.name}", pod.requests.signature)
+                check = _remembered(check, known)
+            self._others.append((plugin.name, check))
 
     def check(self, node: NodeInfo) -> tuple[str, Rejection] | None:
         known = self._known.get(node.name)
         if known is None or known[0] is not node.node:
-            known = self._known[node.name] = (node.node, *self._check_static(node))
-        if known[2] is not None:
-            return known[1], known[2]
-        for name, check in self._dynamic:
-            rejection = check(node)
-            if rejection is not None:
-                return name, rejection
-        return None
+            known = self._known[node.name] = (node.node, _first(self._by_node, node))
+        rejected: tuple[str, Rejection] | None = known[1]
+        return rejected if rejected is not None else _first(self._others, node)
 
-    def _check_static(self, node: NodeInfo) -> tuple[str, Rejection | None]:
-        for name, check in self._static:
-            rejection = check(node)
-            if rejection is not None:
-                return name, rejection
-        return "", None
+
+def _first(checks: list[tuple[str, Filter]], node: NodeInfo) -> tuple[str, Rejection] | None:
+    for name, check in checks:
+        rejection = check(node)
+        if rejection is not None:
+            return name, rejection
+    return None
+
+
+def _remembered(check: Filter, known: dict[str, Any]) -> Filter:
+    def look(node: NodeInfo) -> Rejection | None:
+        found = known.get(node.name)
+        if found is None or found[0] != node.generation:
+            found = known[node.name] = (node.generation, check(node))
+        rejection: Rejection | None = found[1]
+        return rejection
+
+    return look
 
 
 def _make_filter(plugin: Plugin, pod: PodInfo, snapshot: Snapshot) -> Filter | None:
@@ -129,7 +151,7 @@ def schedule(
         by_node = {name: rejection for name, (_, rejection) in rejections.items()}
         plugins = frozenset(plugin for plugin, _ in rejections.values())
         return FitError(_summary(len(nodes), by_node.values()), plugins, by_node)
-    chosen = feasible[0] if len(feasible) == 1 else _best(pod, snapshot, feasible, rng)
+    chosen = feasible[0] if len(feasible) == 1 else _best(pod, snapshot, feasible, rng, memory)
     return Placement(chosen.name, evaluated, len(feasible))
 
 
@@ -157,18 +179,36 @@ def _find_feasible(
 
 
 def _best(
-    pod: PodInfo, snapshot: Snapshot, nodes: Sequence[NodeInfo], rng: random.Random
+    pod: PodInfo, snapshot: Snapshot, nodes: Sequence[NodeInfo], rng: random.Random, memory: Memory
 ) -> NodeInfo:
     """The node with the highest weighted sum of scores; of equals, any."""
-    totals = [0.0] * len(nodes)
-    for plugin in PLUGINS:
-        scorer = plugin.make_scorer(pod, snapshot) if plugin.make_scorer else None
-        if scorer is None:
-            continue
-        for i, score in enumerate(scorer(nodes)):
-            totals[i] += plugin.weight * score
+    scorers = [
+        (plugin, scorer)
+        for plugin in PLUGINS
+        if plugin.make_scorer and (scorer := plugin.make_scorer(pod, snapshot)) is not None
+    ]
+    by_usage = [(p.weight, scorer) for p, scorer in scorers if p.scorer_scope is Scope.USAGE]
+    totals = _usage_scores(by_usage, nodes, memory.of("scores", pod.requests.signature))
+    for plugin, scorer in scorers:
+        if plugin.scorer_scope is not Scope.USAGE:
+            for i, score in enumerate(scorer(nodes)):
+                totals[i] += plugin.weight * score
     highest = max(totals)
     return nodes[rng.choice([i for i, total in enumerate(totals) if total == highest])]
+
+
+def _usage_scores(
+    scorers: Sequence[tuple[int, Scorer]], nodes: Sequence[NodeInfo], known: dict[str, Any]
+) -> list[float]:
+    """Weighted sums; between two pods only the nodes that got one are scored anew."""
+    totals = []
+    for node in nodes:
+        found = known.get(node.name)
+        if found is None or found[0] != node.generation:
+            total = sum(weight * scorer((node,))[0] for weight, scorer in scorers)
+            found = known[node.name] = (node.generation, total)
+        totals.append(found[1])
+    return totals
 
 
 def _summary(node_count: int, rejections: Iterable[Rejection]) -> str:

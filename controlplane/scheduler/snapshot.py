@@ -4,6 +4,7 @@ The scheduler changes it as informers tell and as it assumes placements; `schedu
 one go, without an await, so it needs no copy.
 """
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +16,14 @@ from kubeapi.selectors import LabelMatcher
 from kubeapi.types import core_v1, meta_v1
 
 COUNTED_SELECTORS_MAX = 128
+_generations = itertools.count(1)
 NO_SPREAD = LabelMatcher(nothing=True)
 
 
 @dataclass(eq=False)
 class NodeInfo:
-    """A node and what runs on it. `generation` grows with every change."""
+    """A node and what runs on it. `generation` is another after every change, and never that of
+    another node of the same name."""
 
     name: str
     node: core_v1.Node
@@ -34,7 +37,7 @@ class NodeInfo:
         self.node = node
         self.labels = (node.metadata.labels if node.metadata else None) or NO_LABELS
         self.allocatable = allocatable(node)
-        self.generation += 1
+        self.generation = next(_generations)
 
     @property
     def taints(self) -> list[core_v1.Taint]:
@@ -201,7 +204,7 @@ class Snapshot:
     def _change(self, node: NodeInfo, info: PodInfo, by: int) -> None:
         requests = info.requests
         node.usage.change(requests.exact.items(), (requests.cpu, requests.memory), by)
-        node.generation += 1
+        node.generation = next(_generations)
         if info.pod.metadata is None or info.pod.metadata.deletionTimestamp is None:
             for counted in self._counted.values():
                 counted.change(info, node.name, by)

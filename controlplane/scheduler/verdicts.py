@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from controlplane.scheduler.podinfo import PodInfo
 from controlplane.scheduler.snapshot import NodeInfo, Snapshot
@@ -29,16 +30,25 @@ Scorer = Callable[[Sequence[NodeInfo]], Sequence[float]]
 MakeScorer = Callable[[PodInfo, Snapshot], Scorer | None]
 
 
+class Scope(Enum):
+    """What a plugin looks at, and so how long its verdict on a node may be remembered."""
+
+    NODE = "the node object and the pod's placement signature"
+    USAGE = "the sums over the node's pods and the pod's requests"
+    CLUSTER = "anything"
+
+
 @dataclass(frozen=True)
 class Plugin:
-    """`static`: the verdict depends on the node object and the pod's placement signature alone,
-    so it may be remembered. `events`: what can make a pod that it rejected fit after all."""
+    """`filter_scope` and `scorer_scope`: what the two depend on (no scorer has scope NODE).
+    `events`: what can make a pod that it rejected fit after all."""
 
     name: str
     make_filter: MakeFilter | None = None
     make_scorer: MakeScorer | None = None
     weight: int = 1
-    static: bool = False
+    filter_scope: Scope = Scope.CLUSTER
+    scorer_scope: Scope = Scope.CLUSTER
     events: frozenset[str] = frozenset()
 
 

@@ -13,6 +13,7 @@ from controlplane.scheduler.verdicts import (
     Filter,
     Plugin,
     Rejection,
+    Scope,
     Scorer,
     normalized,
 )
@@ -118,6 +119,6 @@ PLUGIN = Plugin(
     make_filter,
     make_scorer,
     weight=2,
-    static=True,
+    filter_scope=Scope.NODE,
     events=frozenset((NODE_ADDED, NODE_CHANGED)),
 )

@@ -2,7 +2,7 @@
 
 from controlplane.scheduler.podinfo import PodInfo
 from controlplane.scheduler.snapshot import NodeInfo, Snapshot
-from controlplane.scheduler.verdicts import NODE_ADDED, Filter, Plugin, Rejection
+from controlplane.scheduler.verdicts import NODE_ADDED, Filter, Plugin, Rejection, Scope
 
 REJECTION = Rejection(("node(s) didn't match the requested node name",))
 
@@ -18,4 +18,4 @@ def make_filter(pod: PodInfo, snapshot: Snapshot) -> Filter | None:
     return check
 
 
-PLUGIN = Plugin("NodeName", make_filter, static=True, events=frozenset((NODE_ADDED,)))
+PLUGIN = Plugin("NodeName", make_filter, filter_scope=Scope.NODE, events=frozenset((NODE_ADDED,)))

@@ -17,6 +17,7 @@ from controlplane.scheduler.verdicts import (
     Filter,
     Plugin,
     Rejection,
+    Scope,
     Scorer,
 )
 
@@ -90,6 +91,10 @@ PLUGIN = Plugin(
     "NodeResourcesFit",
     make_filter,
     make_least_allocated,
+    filter_scope=Scope.USAGE,
+    scorer_scope=Scope.USAGE,
     events=frozenset((NODE_ADDED, NODE_CHANGED, POD_GONE)),
 )
-BALANCED = Plugin("NodeResourcesBalancedAllocation", make_scorer=make_balanced)
+BALANCED = Plugin(
+    "NodeResourcesBalancedAllocation", make_scorer=make_balanced, scorer_scope=Scope.USAGE
+)

@@ -3,7 +3,14 @@
 from controlplane.controllers.taint_eviction import tolerates
 from controlplane.scheduler.podinfo import PodInfo
 from controlplane.scheduler.snapshot import NodeInfo, Snapshot
-from controlplane.scheduler.verdicts import NODE_ADDED, NODE_CHANGED, Filter, Plugin, Rejection
+from controlplane.scheduler.verdicts import (
+    NODE_ADDED,
+    NODE_CHANGED,
+    Filter,
+    Plugin,
+    Rejection,
+    Scope,
+)
 from kubeapi.types import core_v1
 
 TAINT = core_v1.Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
@@ -22,6 +29,6 @@ def make_filter(pod: PodInfo, snapshot: Snapshot) -> Filter | None:
 PLUGIN = Plugin(
     "NodeUnschedulable",
     make_filter,
-    static=True,
+    filter_scope=Scope.NODE,
     events=frozenset((NODE_ADDED, NODE_CHANGED)),
 )

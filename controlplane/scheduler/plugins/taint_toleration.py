@@ -11,6 +11,7 @@ from controlplane.scheduler.verdicts import (
     Filter,
     Plugin,
     Rejection,
+    Scope,
     Scorer,
     normalized,
 )
@@ -55,6 +56,6 @@ PLUGIN = Plugin(
     make_filter,
     make_scorer,
     weight=3,
-    static=True,
+    filter_scope=Scope.NODE,
     events=frozenset((NODE_ADDED, NODE_CHANGED)),
 )
