@@ -6,14 +6,11 @@ worker thread. A `Netlink` stays in the network namespace in which it was opened
 """
 
 import asyncio
-import ctypes
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pyroute2 import IPRoute
@@ -26,11 +23,9 @@ T = TypeVar("T")
 # A dump is cut short when the table changes under it (NLM_F_DUMP_INTR); the kernel offers no
 # lock, so it is asked again, but not for ever.
 DUMP_ATTEMPTS = 5
-CLONE_NEWNET = 0x40000000
 IFF_UP = 1
 IFA_F_NOPREFIXROUTE = 0x200
 RT_SCOPE_LINK = 253
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NetlinkFailure(NetworkFailure):
@@ -54,32 +49,6 @@ class Route:
     destination: str  # "default" or CIDR
     gateway: str  # "" for what is on the link
     index: int
-
-
-@contextmanager
-def in_namespace(path: str) -> Iterator[None]:
-    """Run the block in the network namespace at `path`. It belongs to this thread alone, which
-    must do nothing else meanwhile. Raises NetlinkFailure when there is no namespace."""
-    try:
-        target = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise NetlinkFailure(f"no network namespace at {path}: {error.strerror}") from None
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _setns(target, path)
-        try:
-            yield
-        finally:
-            _setns(here, "the host's namespace")
-    finally:
-        os.close(here)
-        os.close(target)
-
-
-def _setns(fd: int, what: str) -> None:
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
-        reason = os.strerror(ctypes.get_errno())
-        raise NetlinkFailure(f"cannot enter the network namespace {what}: {reason}")
 
 
 class Netlink:
@@ -285,16 +254,6 @@ def retry_interrupted(dump: Callable[[], T]) -> T:
         except NetlinkDumpInterrupted:
             continue
     return dump()
-
-
-def set_sysctl(name: str, value: str) -> None:
-    """Write a setting of the namespace that this thread is in, e.g. net/ipv4/ip_forward."""
-    path = Path("/proc/sys") / name
-    try:
-        if path.read_text().strip() != value:
-            path.write_text(value)
-    except OSError as error:
-        raise NetlinkFailure(f"cannot set {path} to {value}: {error.strerror}") from None
 
 
 def _link(message: Any) -> Link:

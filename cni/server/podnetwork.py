@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cni.server.addresses import Lease, gateway_of
+from cni.server.errors import NetworkFailure
+from cni.server.namespaces import in_namespace, set_sysctl
 from cni.server.netlink import (
     Link,
     Netlink,
-    NetlinkFailure,
     Route,
-    in_namespace,
-    set_sysctl,
 )
 from cni.server.protocol import Attachment, Interface, Wiring
 
@@ -110,7 +109,7 @@ def faults(bridge: Bridge, lease: Lease, netns: str) -> list[str]:
             inner = pod.link(lease.ifname)
             addresses = pod.addresses(inner.index) if inner else set()
             routes = pod.routes() if inner else set()
-    except NetlinkFailure as failure:
+    except NetworkFailure as failure:
         return [str(failure)]
     if outer is None or inner is None:
         missing = name if outer is None else f"{lease.ifname} in {netns}"

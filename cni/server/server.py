@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -15,44 +13,22 @@ from cni.install import tombstone_dir
 from cni.server import firewall, podnetwork, protocol
 from cni.server.addresses import Addresses, Lease, parse_pod_cidr
 from cni.server.errors import NetworkFailure
+from cni.server.keylocks import KeyLocks
 from cni.server.protocol import Attachment, CniError, ErrorCode, Request
+from cni.server.unixsocket import listen, read_all
 
 logger = logging.getLogger("cni")
 T = TypeVar("T")
 
 # The kernel serialises most of what they do, but waits long in deleting a link.
 WORKERS = 4
-# More at once wait in the socket's queue.
 REQUESTS_AT_ONCE = 64
-SOCKET_QUEUE = 512
-REQUEST_SIZE_BYTES_MAX = 1 << 20
 READ_TIMEOUT_S = 5.0
 POD_CIDR_WAIT_S = 10.0
 STOP_GRACE_S = 2.0
 UPKEEP_EVERY_S = 30.0
 # A sandbox is not in the CRI's list until it runs. Its lease is not stale before it is this old.
 SANDBOX_START_S = 120.0
-
-
-class KeyLocks:
-    """One lock per key, there as long as somebody holds it or waits for it."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    @contextlib.asynccontextmanager
-    async def of(self, key: str) -> AsyncIterator[None]:
-        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
-        self._locks[key] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[key]
-            if users == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = (lock, users - 1)
 
 
 Command = Callable[["CniServer", Request], Awaitable[dict[str, Any] | None]]
@@ -91,7 +67,7 @@ class CniServer:
         """
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="cni")
         self._addresses.load()
-        listening = _listen(self._socket_path)
+        listening = listen(self._socket_path)
         await self._honour_tombstones()
         self._listener = await asyncio.start_unix_server(self._connected, sock=listening)
         self._upkeep = asyncio.create_task(self._keep_up(), name="cni upkeep")
@@ -191,7 +167,7 @@ class CniServer:
         try:
             async with self._slots:
                 async with asyncio.timeout(READ_TIMEOUT_S):
-                    data = await _read_all(reader)
+                    data = await read_all(reader)
                 writer.write(await self.answer(data))
                 await writer.drain()
         except (OSError, TimeoutError) as error:
@@ -319,46 +295,6 @@ class CniServer:
         return await loop.run_in_executor(self._workers, function, *arguments)
 
 
-async def _read_all(reader: asyncio.StreamReader) -> bytes:
-    """Everything until the end of the stream. Raises OSError where that is too much."""
-    data = b""
-    while part := await reader.read(1 << 16):
-        data += part
-        if len(data) > REQUEST_SIZE_BYTES_MAX:
-            raise OSError(f"a request of more than {REQUEST_SIZE_BYTES_MAX} bytes")
-    return data
-
-
-def _listen(path: Path) -> socket.socket:
-    """A listening socket at `path`, for root alone. The queue fills from here on."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if path.exists():
-            _refuse_second_server(path)
-            path.unlink()
-        previous = os.umask(0o177)
-        try:
-            listening.bind(str(path))
-        finally:
-            os.umask(previous)
-        listening.listen(SOCKET_QUEUE)
-        listening.setblocking(False)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
 def _exists(netns: str) -> bool:
     """One stat of a path in /run or /proc: memory, never a disk."""
     return Path(netns).exists()
-
-
-def _refuse_second_server(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            return
-    raise OSError(f"another agent is listening on {path}")

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from netproxy import conntrack, process
 from netproxy.backends import BackendFailure
-from netproxy.backends.iptables_text import (
+from netproxy.backends.iptables_rules import render
+from netproxy.backends.iptables_tables import (
     Lines,
     Tables,
     change_text,
@@ -15,7 +16,6 @@ from netproxy.backends.iptables_text import (
     our_part,
     parse_saved,
     removal_text,
-    render,
     unchanged,
 )
 from netproxy.model import RuleSet

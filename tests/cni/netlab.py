@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from cni.server.netlink import CLONE_NEWNET, Netlink, in_namespace
+from cni.server.namespaces import CLONE_NEWNET, in_namespace
+from cni.server.netlink import Netlink
 
 T = TypeVar("T")
 UPLINK_ADDRESS = "192.0.2.1"

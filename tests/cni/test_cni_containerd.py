@@ -112,7 +112,7 @@ async def _sandbox_reaches(
 
     class Inside:
         def run(self, function, *arguments):  # type: ignore[no-untyped-def]
-            from cni.server.netlink import in_namespace
+            from cni.server.namespaces import in_namespace
 
             with in_namespace(netns):
                 return function(*arguments)

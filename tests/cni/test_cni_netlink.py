@@ -7,7 +7,9 @@ import pytest
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
 
 from cni.server import netlink
-from cni.server.netlink import Link, Netlink, NetlinkFailure, in_namespace
+from cni.server.errors import NetworkFailure
+from cni.server.namespaces import in_namespace, set_sysctl
+from cni.server.netlink import Link, Netlink, NetlinkFailure
 from tests.cni.netlab import Lab, Space, sh
 
 pytestmark = [pytest.mark.realtime, pytest.mark.needs("root")]
@@ -155,9 +157,9 @@ def test_only_this_thread_enters_a_namespace(node: Lab) -> None:
 
 
 def test_a_namespace_that_is_not_there_or_none(node: Lab) -> None:
-    with pytest.raises(NetlinkFailure, match="no network namespace at /run/netns/nope"):
+    with pytest.raises(NetworkFailure, match="no network namespace at /run/netns/nope"):
         in_namespace("/run/netns/nope").__enter__()
-    with pytest.raises(NetlinkFailure, match="cannot enter"):
+    with pytest.raises(NetworkFailure, match="cannot enter"):
         in_namespace("/etc/hostname").__enter__()
 
 
@@ -186,7 +188,7 @@ def test_a_refusal_of_the_kernel_is_told_in_words(node: Lab) -> None:
 
 def test_sysctls(node: Lab) -> None:
     for _ in range(2):
-        netlink.set_sysctl("net/ipv4/ip_forward", "1")
+        set_sysctl("net/ipv4/ip_forward", "1")
     assert sh("cat /proc/sys/net/ipv4/ip_forward") == "1\n"
-    with pytest.raises(NetlinkFailure, match="net/ipv4/nope"):
-        netlink.set_sysctl("net/ipv4/nope", "1")
+    with pytest.raises(NetworkFailure, match="net/ipv4/nope"):
+        set_sysctl("net/ipv4/nope", "1")

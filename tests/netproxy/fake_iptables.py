@@ -7,7 +7,7 @@ must lead somewhere.
 
 import re
 
-from netproxy.backends.iptables_text import Tables
+from netproxy.backends.iptables_tables import Tables
 from netproxy.process import ProcessFailure
 
 BUILTIN = {

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netproxy.backends.iptables_text import (
+from netproxy.backends.iptables_rules import render
+from netproxy.backends.iptables_tables import (
     JUMPS,
     change_text,
     our_part,
     parse_saved,
     removal_text,
-    render,
 )
 from netproxy.model import Endpoint, RuleSet, ServicePort
 from tests.netproxy import netproxy_objects as objects
