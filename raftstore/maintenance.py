@@ -9,42 +9,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from base.clock import Clock
-from raftstore.core import Raft, SnapshotMeta
-from raftstore.disk import Storage
-from raftstore.metrics import Metrics
-from raftstore.mvcc import StateMachine, WatchHub
+from raftstore.core import SnapshotMeta
+from raftstore.member import Member
 from raftstore.mvcc.snapshot import SLICE_SIZE_BYTES, stream
 
-# A log shorter than this is read again in a fraction of a second.
-SNAPSHOT_LOG_MIN_BYTES = 8 * 1024 * 1024
 _PRUNE_REVISIONS = 1000
 _PRUNE_PAUSE_S = 0.005
 
 
 class Maintenance:
-    def __init__(
-        self,
-        raft: Raft,
-        state: StateMachine,
-        hub: WatchHub,
-        storage: Storage,
-        clock: Clock,
-        metrics: Metrics,
-        fail: Callable[[BaseException], None],
-        *,
-        use_threads: bool,
-        snapshot_log_min_bytes: int = SNAPSHOT_LOG_MIN_BYTES,
-    ) -> None:
-        self._raft = raft
-        self._state = state
-        self._hub = hub
-        self._storage = storage
-        self._clock = clock
-        self._metrics = metrics
+    """`fail` stops the member: a snapshot that cannot be written means a disk in doubt."""
+
+    def __init__(self, member: Member, fail: Callable[[BaseException], None]) -> None:
+        self._member = member
+        self._keyspace = member.state.keyspace
+        self._storage = member.storage
         self._fail = fail
-        self._use_threads = use_threads
-        self._snapshot_log_min_bytes = snapshot_log_min_bytes
         self._log_bytes_at_snapshot = 0
         self._snapshot: asyncio.Task[None] | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -58,7 +38,7 @@ class Maintenance:
         if self._snapshot is None and self._log_bytes() > self._snapshot_due_bytes():
             self._snapshot = asyncio.get_running_loop().create_task(self._take_snapshot())
             self._snapshot.add_done_callback(self._snapshot_ended)
-        if self._prune_timer is None and self._state.keyspace.unpruned:
+        if self._prune_timer is None and self._keyspace.unpruned:
             loop = asyncio.get_running_loop()
             self._prune_timer = loop.call_later(_PRUNE_PAUSE_S, self._prune)
 
@@ -77,20 +57,21 @@ class Maintenance:
         return self._storage.wal.written_bytes - self._log_bytes_at_snapshot
 
     def _snapshot_due_bytes(self) -> int:
-        return max(self._snapshot_log_min_bytes, self._storage.snapshot_size_bytes)
+        return max(self._member.options.snapshot_log_min_bytes, self._storage.snapshot_size_bytes)
 
     def _prune(self) -> None:
         self._prune_timer = None
-        wanted = self._snapshot is not None or self._hub.is_catching_up
-        if wanted or not self._state.keyspace.prune(_PRUNE_REVISIONS):
+        wanted = self._snapshot is not None or self._member.hub.is_catching_up
+        if wanted or not self._keyspace.prune(_PRUNE_REVISIONS):
             loop = asyncio.get_running_loop()
             self._prune_timer = loop.call_later(_PRUNE_PAUSE_S, self._prune)
 
     async def _take_snapshot(self) -> None:
-        start_s = self._clock.monotonic_s()
-        log = self._raft.log
+        member = self._member
+        start_s = member.clock.monotonic_s()
+        log = member.raft.log
         snapshot = SnapshotMeta(log.applied, log.term(log.applied) or 0)
-        slices = stream(self._state)
+        slices = stream(member.state)
         log_bytes = self._storage.wal.written_bytes
         writer = await self._off_loop(self._storage.begin_snapshot, snapshot)
         try:
@@ -108,8 +89,8 @@ class Maintenance:
         needless = self._storage.snapshot_finished(snapshot, writer.size_bytes)
         await self._off_loop(self._storage.remove, needless)
         self._log_bytes_at_snapshot = log_bytes
-        self._raft.snapshot_taken(snapshot)
-        self._metrics.snapshot_save_s.observe(self._clock.monotonic_s() - start_s)
+        member.raft.snapshot_taken(snapshot)
+        member.metrics.snapshot_save_s.observe(member.clock.monotonic_s() - start_s)
 
     def _snapshot_ended(self, task: asyncio.Task[None]) -> None:
         self._snapshot = None
@@ -117,7 +98,7 @@ class Maintenance:
             self._fail(error)
 
     async def _off_loop(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        if not self._use_threads:
+        if not self._member.options.use_threads:
             await asyncio.sleep(0)
             return call(*arguments)
         if self._thread is None:

@@ -8,18 +8,16 @@ nothing is answered any more. A member alone needs no ticks, so an idle store do
 import asyncio
 import random
 from concurrent.futures import Future
-from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
 
 from base.clock import Clock
-from raftstore.core import Config, Entry, NotLeader, Raft, Ready, Role, Stored
-from raftstore.disk import DiskError, FileSystem, Storage, SystemFiles
-from raftstore.disk.wal import SEGMENT_SIZE_BYTES
+from raftstore.core import Entry, NotLeader, Ready, Role
+from raftstore.disk import DiskError, FileSystem
 from raftstore.errors import NodeError, RequestTimedOut, Stopped, TooManyRequests
-from raftstore.lessor import Lessor
-from raftstore.maintenance import SNAPSHOT_LOG_MIN_BYTES, Maintenance
-from raftstore.metrics import Metrics
+from raftstore.expiry import LeaseExpiry
+from raftstore.maintenance import Maintenance
+from raftstore.member import Member, Options, open_member
 from raftstore.mvcc import (
     Command,
     LeaseGrant,
@@ -28,75 +26,44 @@ from raftstore.mvcc import (
     Range,
     RangeResult,
     Result,
-    StateMachine,
     Txn,
     TxnResult,
     Watcher,
-    WatchHub,
     decode_command,
     encode_command,
 )
 from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES
-from raftstore.mvcc.errors import LeaseNotFound, RequestTooLarge
-from raftstore.mvcc.snapshot import Loader
+from raftstore.mvcc.errors import RequestTooLarge
 from raftstore.mvcc.watch import Sink
 from raftstore.syncing import LogWriter
 
 _log = getLogger("raftstore")
 
 _CATCH_UP_REVISIONS = 1000
-_LEASE_TIMER_MIN_S = 0.001
-
-
-@dataclass(frozen=True)
-class Options:
-    """`use_threads`: False where the loop cannot wait for one (virtual time): then the disk is
-    always waited for on the loop. A sync that takes longer than `request_timeout_s` fails the
-    writes that wait for it (etcd: 5 s and two election timeouts)."""
-
-    use_threads: bool = True
-    segment_size_bytes: int = SEGMENT_SIZE_BYTES
-    snapshot_log_min_bytes: int = SNAPSHOT_LOG_MIN_BYTES
-    request_timeout_s: float = 7.0
-    pending_max: int = 10_000
 
 
 class Node:
     """A store with one member, open. All methods belong to the loop it was opened on."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        raft: Raft,
-        state: StateMachine,
-        clock: Clock,
-        rng: random.Random,
-        options: Options,
-    ) -> None:
-        self.state = state
-        self.hub = WatchHub(state.keyspace, self._sink_failed)
-        self.metrics = Metrics()
+    def __init__(self, member: Member, rng: random.Random) -> None:
+        self.state = member.state
+        self.hub = member.hub
+        self.metrics = member.metrics
         self.failure: BaseException | None = None
         self.stopped = asyncio.Event()
-        self._storage = storage
-        self._raft = raft
-        self._clock = clock
+        self._member = member
+        self._raft = member.raft
         self._rng = rng
-        self._options = options
+        self._options = member.options
         self._loop = asyncio.get_running_loop()
-        self._lessor = Lessor()
-        self._writer = LogWriter(storage.wal, clock, self.metrics, use_threads=options.use_threads)
-        self._maintenance = Maintenance(
-            raft,
-            state,
-            self.hub,
-            storage,
-            clock,
-            self.metrics,
-            self._fail,
-            use_threads=options.use_threads,
-            snapshot_log_min_bytes=options.snapshot_log_min_bytes,
+        self._leases = LeaseExpiry(member.state, member.clock, member.metrics, self.propose)
+        self._writer = LogWriter(
+            member.storage.wal,
+            member.clock,
+            member.metrics,
+            use_threads=member.options.use_threads,
         )
+        self._maintenance = Maintenance(member, self._fail)
         # By index of the entry: a sole member is never deposed, so no other takes its place.
         self._pending: dict[int, asyncio.Future[Result]] = {}
         self._applied_term = 0
@@ -104,7 +71,6 @@ class Node:
         self._turn: asyncio.Handle | None = None
         self._saving: asyncio.Future[None] | None = None
         self._save_timer: asyncio.TimerHandle | None = None
-        self._lease_timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._expose_gauges()
 
@@ -119,27 +85,8 @@ class Node:
     ) -> "Node":
         """Open the store in `directory`, or make it; on return it leads and has applied all it
         knew. Raises DiskError."""
-        options = options or Options()
-        storage, opened = Storage.open(
-            files or SystemFiles(), directory, rng, options.segment_size_bytes
-        )
-        try:
-            state = StateMachine()
-            if opened.snapshot.index:
-                loader = Loader()
-                for data in opened.slices:
-                    loader.feed(data)
-                state = loader.finish()
-            storage.begin_writing()
-            member_id = storage.identity.member_id
-            stored = Stored(opened.hard_state, opened.snapshot, opened.entries)
-            raft = Raft(Config(member_id, (member_id,)), stored, rng)
-            node = cls(storage, raft, state, clock, rng, options)
-        except BaseException:
-            storage.close()
-            raise
-        if opened.was_torn:
-            _log.warning("%s: cut an unfinished record at the end of the log", directory)
+        member = open_member(directory, clock, rng, options or Options(), files, _sink_failed)
+        node = cls(member, rng)
         node._drive()
         while node._saving is not None:
             await asyncio.wait([node._saving])
@@ -196,15 +143,11 @@ class Node:
     def renew_lease(self, lease_id: int) -> int:
         """The lease's TTL in seconds, counted from now. Raises LeaseNotFound."""
         self._check_running()
-        ttl_s = self._lessor.renew(lease_id, self._clock.monotonic_s())
-        if ttl_s is None:
-            raise LeaseNotFound
-        return ttl_s
+        return self._leases.renew(lease_id)
 
     def lease_remaining_s(self, lease_id: int) -> float:
         """Raises LeaseNotFound."""
-        self.state.leases.check(lease_id)
-        return self._lessor.remaining_s(lease_id, self._clock.monotonic_s())
+        return self._leases.remaining_s(lease_id)
 
     @property
     def leader_term(self) -> int:
@@ -221,10 +164,9 @@ class Node:
         if self._closed:
             return
         self._closed = True
-        for timer in (self._turn, self._lease_timer):
-            if timer is not None:
-                timer.cancel()
-        self._turn = None
+        self._leases.close()
+        if self._turn is not None:
+            self._turn.cancel()
         await self._maintenance.close()
         self._drive()
         while self._saving is not None:
@@ -235,7 +177,7 @@ class Node:
         except DiskError as error:
             self._fail(error)
         self._fail_pending(Stopped())
-        self._storage.close()
+        self._member.storage.close()
         self.stopped.set()
 
     # -- the turn: Ready after Ready, until there is none or the disk is being waited for
@@ -301,7 +243,7 @@ class Node:
         if events:
             self.hub.publish(self.state.keyspace.revision, events)
         if type(command) in _LEASE_COMMANDS:
-            self._follow_lease(command)
+            self._leases.applied(command)
         if future is not None and not future.done():
             future.set_result(result)
 
@@ -312,60 +254,22 @@ class Node:
         if raft.role is Role.LEADER and raft.term == self._applied_term != self._led_term:
             self._led_term = raft.term
             self.metrics.leader_changes += 1
-            self._lessor.promote(self.state.leases.all_ttl_s(), self._clock.monotonic_s())
+            self._leases.promote()
 
     def _after_turn(self) -> None:
         caught_up = self.hub.catch_up(_CATCH_UP_REVISIONS)
         if not caught_up and self._turn is None:
             self._turn = self._loop.call_soon(self._drive)
         self._maintenance.after_apply()
-        if self._lease_timer is None:
-            self._arm_lease_timer()
-
-    # -- leases: their ends go through the log like every other write
-
-    def _follow_lease(self, command: Command) -> None:
-        if isinstance(command, LeaseGrant):
-            ttl_s = self.state.leases.ttl_s(command.lease_id)
-            self._lessor.granted(command.lease_id, ttl_s, self._clock.monotonic_s())
-            self._arm_lease_timer()
-        elif isinstance(command, LeaseRevoke):
-            self._lessor.revoked(command.lease_id)
-
-    def _arm_lease_timer(self) -> None:
-        if self._lease_timer is not None:
-            self._lease_timer.cancel()
-            self._lease_timer = None
-        deadline_s = self._lessor.next_deadline_s()
-        if deadline_s is not None and not self._closed:
-            # The loop's clock may run a little ahead of the one that counts.
-            wait_s = max(_LEASE_TIMER_MIN_S, deadline_s - self._clock.monotonic_s())
-            self._lease_timer = self._loop.call_later(wait_s, self._expire_leases)
-
-    def _expire_leases(self) -> None:
-        self._lease_timer = None
-        if self.failure is not None:
-            return
-        for lease_id in self._lessor.due(self._clock.monotonic_s()):
-            self.metrics.leases_expired += 1
-            ended = self.propose(LeaseRevoke(lease_id))
-            # Revoked by its owner meanwhile: nothing is left to do.
-            ended.add_done_callback(_ignore_outcome)
-        self._arm_lease_timer()
 
     # -- the end
-
-    def _sink_failed(self, error: Exception) -> None:
-        """A defect of whoever watches; the store's own work goes on."""
-        self._loop.call_exception_handler(
-            {"message": "a watcher of the store raised", "exception": error}
-        )
 
     def _fail(self, error: BaseException) -> None:
         """The disk is in doubt, or the log holds what cannot be applied: answer nothing more."""
         if self.failure is None:
             self.failure = error
             _log.error("the store has stopped: %s", error, exc_info=_unexpected(error))
+            self._leases.close()
             self._writer.abandon()
             self._fail_pending(Stopped(str(error)))
             self.stopped.set()
@@ -408,9 +312,10 @@ def _refuse(future: "asyncio.Future[Result] | None", error: Exception) -> None:
         future.set_exception(error)
 
 
-def _ignore_outcome(future: "asyncio.Future[Result]") -> None:
-    if not future.cancelled():
-        future.exception()
+def _sink_failed(error: Exception) -> None:
+    """A defect of whoever watches; the store's own work goes on."""
+    context = {"message": "a watcher of the store raised", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)
 
 
 def _unexpected(error: BaseException) -> BaseException | None:

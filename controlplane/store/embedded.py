@@ -27,11 +27,12 @@ from controlplane.store.protocol import (
 from raftstore import mvcc
 from raftstore.disk import DiskError
 from raftstore.errors import NodeError
+from raftstore.member import Options
 from raftstore.mvcc import check
 from raftstore.mvcc.errors import Compacted as MvccCompacted
 from raftstore.mvcc.errors import LeaseNotFound
 from raftstore.mvcc.statemachine import is_read_only
-from raftstore.node import Node, Options
+from raftstore.node import Node
 
 _TARGETS = {
     CompareTarget.VERSION: mvcc.CompareTarget.VERSION,

@@ -15,8 +15,8 @@ from raftstore.disk.errors import (
     StoreLocked,
 )
 from raftstore.disk.files import FileSystem, SystemFiles
+from raftstore.disk.segments import Identity
 from raftstore.disk.storage import Opened, Storage
-from raftstore.disk.wal import Identity
 
 __all__ = [
     "CorruptRecord",

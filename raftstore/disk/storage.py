@@ -14,16 +14,15 @@ from pathlib import Path
 from raftstore.core.messages import Entry, HardState, SnapshotMeta
 from raftstore.disk.errors import CorruptRecord, DiskFailed, NotOurs, NotWritable, StoreLocked
 from raftstore.disk.files import FileSystem
-from raftstore.disk.snapshots import SnapshotWriter, list_snapshots, read_snapshot
-from raftstore.disk.wal import (
-    SEGMENT_SIZE_BYTES,
+from raftstore.disk.segments import (
     Contents,
     Identity,
-    Wal,
     list_segments,
     needed_segments,
     read_segments,
 )
+from raftstore.disk.snapshots import SnapshotWriter, list_snapshots, read_snapshot
+from raftstore.disk.wal import SEGMENT_SIZE_BYTES, Wal
 
 _FORMAT = b"pinnace raftstore 1\n"
 _OURS = {"FORMAT", "FORMAT.tmp", "LOCK", "wal", "snap"}

@@ -1,159 +1,26 @@
-"""The write-ahead log: hard state and entries in segments, synced once per batch.
+"""The write-ahead log: hard state and entries, appended in batches, each synced as one."""
 
-A segment's name says its number and the first entry it may hold. Its head record has the hard
-state of that moment, so that older segments can be removed without losing term or vote.
-An entry written again at the same index (a new leader's) replaces that one and all behind it.
-"""
-
-import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
-from raftstore.core.messages import Entry, HardState, SnapshotMeta
+from raftstore.core.messages import Entry, HardState
 from raftstore.disk import records
-from raftstore.disk.errors import CorruptRecord, DiskFailed
+from raftstore.disk.errors import DiskFailed
 from raftstore.disk.files import FileSystem, WritableFile
+from raftstore.disk.segments import (
+    ENTRY,
+    HARD_STATE,
+    HEAD,
+    Contents,
+    Identity,
+    Segment,
+    entry_payload,
+    hard_state_payload,
+    head_payload,
+    segment_name,
+)
 
 SEGMENT_SIZE_BYTES = 16 * 1024 * 1024
-
-_HEAD, _HARD_STATE, _ENTRY = 1, 2, 3
-_MAGIC = b"pinnace wal 1\0\0\0"
-_HEAD_FORM = struct.Struct("<16sQQQQQQ")
-_HARD_STATE_FORM = struct.Struct("<QQQ")
-_ENTRY_FORM = struct.Struct("<QQ")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whose log this is: made by chance at the first start, the same ever after."""
-
-    cluster_id: int
-    member_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    path: Path
-    number: int
-    first_index: int
-
-
-@dataclass
-class Contents:
-    """What a log holds. `end_offset` is where its last segment goes on, `size_bytes` what its
-    entries after the snapshot take."""
-
-    identity: Identity
-    hard_state: HardState = field(default_factory=HardState)
-    entries: list[Entry] = field(default_factory=list)
-    last_index: int = 0
-    end_offset: int = 0
-    size_bytes: int = 0
-    was_torn: bool = False
-
-
-def segment_name(number: int, first_index: int) -> str:
-    return f"{number:016x}-{first_index:016x}.wal"
-
-
-def list_segments(files: FileSystem, directory: Path) -> list[Segment]:
-    """In order."""
-    segments = []
-    for name in files.names(directory):
-        if name.endswith(".wal"):
-            number, first_index = (int(part, 16) for part in name[:-4].split("-"))
-            segments.append(Segment(directory / name, number, first_index))
-    return segments
-
-
-def needed_segments(segments: Sequence[Segment], snapshot: SnapshotMeta) -> list[Segment]:
-    """Those that hold what comes after `snapshot`: earlier ones may be gone or not, their removal
-    was under way. Raises CorruptRecord where one of these is missing."""
-    first = 0
-    for place, segment in enumerate(segments):
-        if segment.first_index <= snapshot.index + 1:
-            first = place
-    needed = list(segments[first:])
-    for before, after in pairwise(needed):
-        if after.number != before.number + 1:
-            raise CorruptRecord(after.path, 0, "the segment before this one is missing")
-    if needed and needed[0].first_index > snapshot.index + 1:
-        why = f"the log begins at entry {needed[0].first_index}, after what the snapshot holds"
-        raise CorruptRecord(needed[0].path, 0, why)
-    return needed
-
-
-def read_segments(
-    files: FileSystem, segments: Sequence[Segment], snapshot: SnapshotMeta
-) -> Contents:
-    """Entries after `snapshot` and the last hard state. Raises CorruptRecord."""
-    contents = Contents(Identity(0, 0), last_index=snapshot.index)
-    for segment in segments:
-        data = files.read(segment.path)
-        try:
-            for record in records.scan(segment.path, data, segment.number):
-                _take(contents, segment, record, snapshot)
-            torn_at = None if segment is segments[-1] else _unfinished(contents, data)
-        except records.Torn as torn:
-            torn_at = torn.offset
-            contents.was_torn = True
-        if torn_at is not None and segment is not segments[-1]:
-            raise CorruptRecord(segment.path, torn_at, "the segment is cut short")
-        if contents.end_offset == 0:
-            raise CorruptRecord(segment.path, 0, "the segment has no head")
-    return contents
-
-
-def _unfinished(contents: Contents, data: bytes) -> int | None:
-    """A segment that was left for the next one ends with its last record."""
-    return contents.end_offset if contents.end_offset != len(data) else None
-
-
-def _take(
-    contents: Contents, segment: Segment, record: records.Record, snapshot: SnapshotMeta
-) -> None:
-    if record.offset == 0:
-        contents.end_offset = 0
-        _take_head(contents, segment, record)
-    elif record.kind == _HARD_STATE:
-        contents.hard_state = HardState(*_HARD_STATE_FORM.unpack(record.payload))
-    elif record.kind == _ENTRY:
-        _take_entry(contents, segment, record, snapshot)
-    else:
-        why = f"record of unknown kind {record.kind}: written by a newer version?"
-        raise CorruptRecord(segment.path, record.offset, why)
-    contents.end_offset = record.end_offset
-
-
-def _take_head(contents: Contents, segment: Segment, record: records.Record) -> None:
-    if record.kind != _HEAD or len(record.payload) != _HEAD_FORM.size:
-        raise CorruptRecord(segment.path, 0, "not a log segment of this version")
-    magic, number, cluster_id, member_id, *hard_state = _HEAD_FORM.unpack(record.payload)
-    if magic != _MAGIC or number != segment.number:
-        raise CorruptRecord(segment.path, 0, "not a log segment of this version")
-    contents.hard_state = HardState(*hard_state)
-    identity = Identity(cluster_id, member_id)
-    if contents.identity not in (Identity(0, 0), identity):
-        raise CorruptRecord(segment.path, 0, "the segment belongs to another member")
-    contents.identity = identity
-
-
-def _take_entry(
-    contents: Contents, segment: Segment, record: records.Record, snapshot: SnapshotMeta
-) -> None:
-    index, term = _ENTRY_FORM.unpack_from(record.payload)
-    if index <= snapshot.index:
-        return
-    entries = contents.entries
-    if index > contents.last_index + 1:
-        why = f"entry {index} follows on {contents.last_index}: entries are missing"
-        raise CorruptRecord(segment.path, record.offset, why)
-    contents.last_index = index
-    del entries[index - snapshot.index - 1 :]
-    entries.append(Entry(index, term, record.payload[_ENTRY_FORM.size :]))
-    contents.size_bytes += record.end_offset - record.offset
 
 
 class Wal:
@@ -222,13 +89,13 @@ class Wal:
         flag = records.BATCH_START
         if hard_state is not None:
             self._hard_state = hard_state
-            payload = _HARD_STATE_FORM.pack(hard_state.term, hard_state.vote, hard_state.commit)
-            parts.append(records.encode(_HARD_STATE | flag, payload, number, offset))
+            payload = hard_state_payload(hard_state)
+            parts.append(records.encode(HARD_STATE | flag, payload, number, offset))
             offset += len(parts[-1])
             flag = 0
         for entry in entries:
-            payload = _ENTRY_FORM.pack(entry.index, entry.term) + entry.data
-            parts.append(records.encode(_ENTRY | flag, payload, number, offset))
+            payload = entry_payload(entry)
+            parts.append(records.encode(ENTRY | flag, payload, number, offset))
             offset += len(parts[-1])
             flag = 0
         if entries:
@@ -286,17 +153,8 @@ class Wal:
         first_index = self._last_index + 1
         path = self._directory / segment_name(number, first_index)
         temporary = path.with_suffix(".tmp")
-        identity, hard_state = self._identity, self._hard_state
-        head = _HEAD_FORM.pack(
-            _MAGIC,
-            number,
-            identity.cluster_id,
-            identity.member_id,
-            hard_state.term,
-            hard_state.vote,
-            hard_state.commit,
-        )
-        data = records.encode(_HEAD | records.BATCH_START, head, number, 0)
+        head = head_payload(self._identity, number, self._hard_state)
+        data = records.encode(HEAD | records.BATCH_START, head, number, 0)
         self._segments.append(Segment(path, number, first_index))
         self._offset = 0
         try:

@@ -23,8 +23,8 @@ from raftstore.disk import (
     SystemFiles,
     records,
 )
+from raftstore.disk.segments import segment_name
 from raftstore.disk.snapshots import snapshot_name
-from raftstore.disk.wal import segment_name
 
 STORE = Path("/store")
 SEGMENT = 4096

@@ -14,6 +14,7 @@ from base.clock import LoopClock, SystemClock
 from raftstore.disk import CorruptRecord, DiskFailed, SystemFiles
 from raftstore.errors import RequestTimedOut, Stopped, TooManyRequests
 from raftstore.lessor import EXPIRE_MAX, Lessor
+from raftstore.member import Options
 from raftstore.mvcc import (
     Compact,
     Compare,
@@ -28,7 +29,7 @@ from raftstore.mvcc import (
     Range,
     Txn,
 )
-from raftstore.node import Node, Options
+from raftstore.node import Node
 from raftstore.syncing import SyncPacer
 
 STORE = Path("/store")
@@ -499,8 +500,7 @@ async def run_writers(
 
 def abandon(node: Node) -> None:
     """The process is gone: nothing of it may run on."""
-    if node._lease_timer is not None:
-        node._lease_timer.cancel()
+    node._leases.close()
     if node._maintenance._prune_timer is not None:
         node._maintenance._prune_timer.cancel()
 

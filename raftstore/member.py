@@ -1,0 +1,79 @@
+"""The parts of one member, opened together: what the driver and its helpers share."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from logging import getLogger
+from pathlib import Path
+
+from base.clock import Clock
+from raftstore.core import Config, Raft, Stored
+from raftstore.disk import FileSystem, Opened, Storage, SystemFiles
+from raftstore.disk.wal import SEGMENT_SIZE_BYTES
+from raftstore.metrics import Metrics
+from raftstore.mvcc import StateMachine, WatchHub
+from raftstore.mvcc.snapshot import Loader
+
+_log = getLogger("raftstore")
+
+
+@dataclass(frozen=True)
+class Options:
+    """`use_threads`: False where the loop cannot wait for one (virtual time): then the disk is
+    always waited for on the loop. A snapshot is taken when the log outgrows the last one and
+    `snapshot_log_min_bytes`: a shorter log is read again in a fraction of a second. A sync that
+    takes longer than `request_timeout_s` fails the writes that wait for it (etcd: 5 s and two
+    election timeouts)."""
+
+    use_threads: bool = True
+    segment_size_bytes: int = SEGMENT_SIZE_BYTES
+    snapshot_log_min_bytes: int = 8 * 1024 * 1024
+    request_timeout_s: float = 7.0
+    pending_max: int = 10_000
+
+
+@dataclass(frozen=True)
+class Member:
+    storage: Storage
+    raft: Raft
+    state: StateMachine
+    hub: WatchHub
+    clock: Clock
+    options: Options
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+def open_member(
+    directory: Path,
+    clock: Clock,
+    rng: random.Random,
+    options: Options,
+    files: FileSystem | None,
+    on_sink_error: Callable[[Exception], None],
+) -> Member:
+    """Open the store in `directory`, or make it. The core has campaigned, nothing is applied of
+    what came after the snapshot. Raises DiskError."""
+    storage, opened = Storage.open(
+        files or SystemFiles(), directory, rng, options.segment_size_bytes
+    )
+    try:
+        state = _load(opened)
+        storage.begin_writing()
+        member_id = storage.identity.member_id
+        stored = Stored(opened.hard_state, opened.snapshot, opened.entries)
+        raft = Raft(Config(member_id, (member_id,)), stored, rng)
+    except BaseException:
+        storage.close()
+        raise
+    if opened.was_torn:
+        _log.warning("%s: cut an unfinished record at the end of the log", directory)
+    return Member(storage, raft, state, WatchHub(state.keyspace, on_sink_error), clock, options)
+
+
+def _load(opened: Opened) -> StateMachine:
+    if not opened.snapshot.index:
+        return StateMachine()
+    loader = Loader()
+    for data in opened.slices:
+        loader.feed(data)
+    return loader.finish()
