@@ -72,7 +72,10 @@ class ResourceHandler:
             raise page_not_found()
         if call.verb not in verbs:
             raise method_not_allowed()
-        if info.namespaced and not call.namespace and call.verb == "create":
+        collection = not call.name and (call.namespace or not info.namespaced)
+        if call.verb in ("update", "patch") and not call.name:
+            raise method_not_allowed()
+        if call.verb == "create" and not call.subresource and not collection:
             raise method_not_allowed()
 
     async def _get(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
