@@ -96,15 +96,16 @@ class Addresses:
     def acquire(self, attachment: Attachment, netns: str, now_s: float) -> Lease:
         """The attachment's address: the one it has, or the next free one. Raises CniError."""
         held = self.find(attachment)
-        if held is not None and ipaddress.IPv4Address(held.address) in self._present_network():
-            return held
         if held is not None:
+            address = ipaddress.IPv4Address(held.address)
+            if held.netns == netns and address in self._present_network():
+                return held
             self.release(attachment)
-        address = str(self._next_free())
-        lease = Lease(address, attachment.container_id, attachment.ifname, netns, now_s)
+        free = self._next_free()
+        lease = Lease(str(free), attachment.container_id, attachment.ifname, netns, now_s)
         self._write(lease)
         self._remember(lease)
-        self._last = ipaddress.IPv4Address(address)
+        self._last = free
         return lease
 
     def release(self, attachment: Attachment) -> Lease | None:

@@ -97,9 +97,9 @@ class Netlink:
         return {_route(message) for message in dump}
 
     def uplink_mtu(self) -> int:
-        """MTU of the default route's link: what leaves the node must fit. 1500 without one."""
+        """MTU of the default route's link: what leaves the node must fit. 0 without one."""
         uplinks = {route.index for route in self.routes() if route.destination == "default"}
-        return min((link.mtu for link in self.links() if link.index in uplinks), default=1500)
+        return min((link.mtu for link in self.links() if link.index in uplinks), default=0)
 
     # -- making it so
 

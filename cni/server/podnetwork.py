@@ -14,11 +14,7 @@ from typing import Any
 from cni.server.addresses import Lease, gateway_of
 from cni.server.errors import NetworkFailure
 from cni.server.namespaces import in_namespace, set_sysctl
-from cni.server.netlink import (
-    Link,
-    Netlink,
-    Route,
-)
+from cni.server.netlink import Link, Netlink, Route
 from cni.server.protocol import Attachment, Interface, Wiring
 
 BRIDGE = "pinnace0"
@@ -51,11 +47,17 @@ def set_up_bridge(network: ipaddress.IPv4Network) -> Bridge:
     """The bridge with the gateway's address, and forwarding. Repairs what was tampered with."""
     gateway = gateway_of(network)
     with Netlink() as host:
-        mtu = host.uplink_mtu()
+        mtu = host.uplink_mtu() or _kept_mtu(host)
         link = host.ensure_bridge(BRIDGE, mac_of(gateway), mtu)
         host.ensure_address(link, f"{gateway}/{network.prefixlen}")
     set_sysctl("net/ipv4/ip_forward", "1")
     return Bridge(link, gateway, mtu)
+
+
+def _kept_mtu(host: Netlink) -> int:
+    """Without an uplink for the moment, what it was; without a bridge yet, Ethernet's."""
+    present = host.link(BRIDGE)
+    return present.mtu if present is not None else 1500
 
 
 def attach(bridge: Bridge, lease: Lease) -> Wiring:
@@ -132,7 +134,9 @@ def faults(bridge: Bridge, lease: Lease, netns: str) -> list[str]:
 
 def disagreements(previous: dict[str, Any], lease: Lease) -> list[str]:
     """Where the prevResult of CHECK tells another story than what was leased."""
-    addresses = [ip.get("address") for ip in previous.get("ips") or () if isinstance(ip, dict)]
+    listed = previous.get("ips")
+    ips = listed if isinstance(listed, list) else []
+    addresses = [ip.get("address") for ip in ips if isinstance(ip, dict)]
     if f"{lease.address}/32" not in addresses:
         return [f"prevResult has addresses {addresses}, the container has {lease.address}/32"]
     return []

@@ -47,6 +47,7 @@ class ErrorCode(IntEnum):
     NETWORK_FAILURE = 100
     NO_FREE_ADDRESS = 101
     CHECK_FAILED = 102
+    INTERNAL = 103
 
 
 class CniError(Exception):

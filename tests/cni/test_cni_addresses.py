@@ -31,7 +31,9 @@ def test_the_same_attachment_keeps_its_address(tmp_path: Path) -> None:
     pool = addresses(tmp_path)
     first = pool.acquire(pod(1), "/n", 0.0)
     assert pool.acquire(pod(1), "/n", 9.0) == first
-    assert pool.acquire(Attachment("c1", "net1"), "/n", 9.0).address != first.address
+    moved = pool.acquire(pod(1), "/other", 9.0)
+    assert (moved.netns, len(pool.leases())) == ("/other", 1)
+    assert pool.acquire(Attachment("c1", "net1"), "/n", 9.0).address != moved.address
 
 
 def test_a_released_address_rests_until_all_others_were_used(tmp_path: Path) -> None:

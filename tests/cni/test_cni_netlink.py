@@ -132,7 +132,7 @@ def test_up_and_absent(node: Lab) -> None:
 
 def test_the_uplinks_mtu_is_the_default_routes(node: Lab) -> None:
     with Netlink() as host:
-        assert host.uplink_mtu() == 1500
+        assert host.uplink_mtu() == 0
         node.outside(mtu=1400)
         assert host.uplink_mtu() == 1400
 

@@ -18,6 +18,7 @@ import pytest
 from base.clock import SystemClock
 from cni.install import install
 from cni.server import CniServer, netlink, podnetwork
+from cni.server import node as node_module
 from cni.server import server as server_module
 from cni.server.teardown import remove_all
 from tests.cni.netlab import (
@@ -231,7 +232,9 @@ async def test_check_compares_with_the_previous_result(node: Lab, plugin: Plugin
     pod = node.space("a")
     async with serving(plugin):
         answer = await plugin.add(pod, "a")
-        answer["ips"][0]["address"] = "10.244.3.77/32"
+        answer["ips"] = "nonsense"
+        assert (await plugin.run("CHECK", pod, "a", prevResult=answer))[1]["code"] == 102
+        answer["ips"] = [{"address": "10.244.3.77/32"}]
         status, error = await plugin.run("CHECK", pod, "a", prevResult=answer)
         assert (status, error["code"]) == (1, 102)
         assert (await plugin.run("CHECK", pod, "a"))[1]["code"] == 7
@@ -264,7 +267,7 @@ async def test_before_the_node_has_a_pod_cidr(
         await server.set_pod_cidr(CIDR)
         assert (await plugin.result(waiting))[0] == 0
         assert await plugin.run("STATUS", None, "") == (0, None)
-    monkeypatch.setattr(server_module, "POD_CIDR_WAIT_S", 0.1)
+    monkeypatch.setattr(node_module, "READY_WAIT_S", 0.1)
     async with serving(plugin, cidr=""):
         status, error = await plugin.run("ADD", pod, "b")
         assert (status, error["code"]) == (1, 11)
@@ -280,6 +283,27 @@ async def test_an_agent_that_stops_hands_waiting_pods_to_the_next(
         await asyncio.sleep(0.1)
     async with serving(plugin):
         assert (await plugin.result(waiting))[0] == 0
+
+
+async def test_the_uplinks_mtu_is_kept_while_it_is_away(node: Lab, plugin: Plugin) -> None:
+    sh("ip link set eth0 mtu 1400")
+    async with serving(plugin) as server:
+        sh("ip route del default")
+        await server.set_pod_cidr(CIDR)
+        answer = await plugin.add(node.space("a"), "a")
+        assert {interface["mtu"] for interface in answer["interfaces"]} == {1400}
+
+
+async def test_a_fault_of_ours_is_an_answer_too(
+    node: Lab, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise KeyError("ours")
+
+    monkeypatch.setattr(podnetwork, "detach", fault)
+    async with serving(plugin):
+        status, error = await plugin.run("DEL", None, "a")
+        assert (status, error["code"]) == (1, 103)
 
 
 async def test_ipv6_is_refused_by_name(node: Lab, plugin: Plugin) -> None:
@@ -420,7 +444,7 @@ async def test_reconcile_frees_what_no_sandbox_owns(node: Lab, plugin: Plugin) -
         assert len(ports()) == 2
         assert len(plugin.leases()) == 2
         # The namespace is there, but no sandbox came of it in all this time.
-        server._clock = Later()
+        server._node._clock = Later()
         assert await server.reconcile({"kept"}) == ["starting"]
         assert len(plugin.leases()) == len(ports()) == 1
         assert await server.reconcile({"kept"}) == []
