@@ -51,13 +51,18 @@ def kubeconfig(
 
 
 def ensure_kubeconfig(path: Path, server: str, pki_dir: Path, name: str = "admin") -> bool:
-    """Write the kubeconfig of the pair `name` in `pki_dir` where it is not there, or differs;
-    says whether it wrote."""
+    """Write the kubeconfig of the pair `name` in `pki_dir` unless the one that is there has this
+    server and these certificates; says whether it wrote.
+
+    What its user set beside them stays: `kubectl config set-context` writes into this file.
+    """
     client = tls.KeyPair.read(pki_dir / f"{name}.crt", pki_dir / f"{name}.key")
-    text = kubeconfig(server, (pki_dir / "ca.crt").read_bytes(), client).encode()
-    if path.exists() and path.read_bytes() == text:
+    ca_pem = (pki_dir / "ca.crt").read_bytes()
+    there = path.read_text().split() if path.exists() else []
+    wanted = [server, *map(_base64, (ca_pem, client.cert_pem, client.key_pem))]
+    if all(word in there for word in wanted):
         return False
-    tls.write_private(path, text)
+    tls.write_private(path, kubeconfig(server, ca_pem, client).encode())
     return True
 
 

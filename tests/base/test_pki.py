@@ -105,3 +105,17 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> dic
     peer = theirs.getpeercert()
     assert peer
     return dict(peer)
+
+
+def test_kubeconfig_keeps_what_its_user_set(tmp_path: Path) -> None:
+    pki.ensure_pki(tmp_path, pki.server_and_admin(pki.api_hosts(["n1"])), NOW_S)
+    path = tmp_path / "admin.kubeconfig"
+    ensure_kubeconfig(path, "https://192.0.2.1:6443", tmp_path)
+    text = path.read_text().replace("    user: kubernetes-admin\n", "    namespace: shop\n", 1)
+    path.write_text(text)
+    assert not ensure_kubeconfig(path, "https://192.0.2.1:6443", tmp_path)
+    assert path.read_text() == text
+    assert ensure_kubeconfig(path, "https://192.0.2.11:6443", tmp_path)
+    (tmp_path / "admin.crt").unlink()
+    pki.ensure_pki(tmp_path, pki.server_and_admin(["n1"]), NOW_S)
+    assert ensure_kubeconfig(path, "https://192.0.2.11:6443", tmp_path)

@@ -1,5 +1,6 @@
 """One cluster for the whole group, and a namespace of its own for each test."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """Kubectl's namespace while the test runs; what is in it goes when it ends."""
-    name = request.node.name.removeprefix("test_").replace("_", "-").partition("[")[0][:50]
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-")
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("config", "set-context", "--current", f"--namespace={name}")
     yield name
