@@ -16,6 +16,9 @@ from raftstore.mvcc.snapshot import Loader
 
 _log = getLogger("raftstore")
 
+# Appending, syncing and applying these holds the loop for a few milliseconds.
+READY_ENTRIES_MAX = 256
+
 
 @dataclass(frozen=True)
 class Options:
@@ -61,7 +64,8 @@ def open_member(
         storage.begin_writing()
         member_id = storage.identity.member_id
         stored = Stored(opened.hard_state, opened.snapshot, opened.entries)
-        raft = Raft(Config(member_id, (member_id,)), stored, rng)
+        config = Config(member_id, (member_id,), ready_entries_max=READY_ENTRIES_MAX)
+        raft = Raft(config, stored, rng)
     except BaseException:
         storage.close()
         raise

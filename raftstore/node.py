@@ -17,7 +17,7 @@ from raftstore.disk import DiskError, FileSystem
 from raftstore.errors import NodeError, RequestTimedOut, Stopped, TooManyRequests
 from raftstore.expiry import LeaseExpiry
 from raftstore.maintenance import Maintenance
-from raftstore.member import Member, Options, open_member
+from raftstore.member import READY_ENTRIES_MAX, Member, Options, open_member
 from raftstore.mvcc import (
     Command,
     LeaseGrant,
@@ -39,6 +39,7 @@ from raftstore.syncing import LogWriter
 
 _log = getLogger("raftstore")
 
+# What a turn tells of past revisions, at most.
 _CATCH_UP_REVISIONS = 1000
 
 
@@ -87,9 +88,7 @@ class Node:
         knew. Raises DiskError."""
         member = open_member(directory, clock, rng, options or Options(), files, _sink_failed)
         node = cls(member, rng)
-        node._drive()
-        while node._saving is not None:
-            await asyncio.wait([node._saving])
+        await node._settle()
         if node.failure is not None:
             await node.close()
             raise node.failure
@@ -115,8 +114,7 @@ class Node:
             raise NodeError(str(error)) from error
         future: asyncio.Future[Result] = self._loop.create_future()
         self._pending[entry.index] = future
-        if self._turn is None and self._saving is None:
-            self._turn = self._loop.call_soon(self._drive)
+        self._schedule()
         return future
 
     def new_lease_id(self) -> int:
@@ -136,8 +134,8 @@ class Node:
         """`sink` hears of nothing before this returns. Raises Compacted."""
         self._check_running()
         watcher = self.hub.watch(key, range_end, start_revision, sink)
-        if self.hub.is_catching_up and self._turn is None and self._saving is None:
-            self._turn = self._loop.call_soon(self._drive)
+        if self.hub.is_catching_up:
+            self._schedule()
         return watcher
 
     def renew_lease(self, lease_id: int) -> int:
@@ -168,9 +166,7 @@ class Node:
         if self._turn is not None:
             self._turn.cancel()
         await self._maintenance.close()
-        self._drive()
-        while self._saving is not None:
-            await asyncio.wait([self._saving])
+        await self._settle()
         try:
             if self.failure is None:
                 self._writer.close()
@@ -180,22 +176,41 @@ class Node:
         self._member.storage.close()
         self.stopped.set()
 
-    # -- the turn: Ready after Ready, until there is none or the disk is being waited for
+    # -- the turn: Ready after Ready, until there is none, the disk is being waited for, or others
+    # must have the loop
+
+    async def _settle(self) -> None:
+        """Turn after turn, until there is nothing left to do."""
+        self._drive()
+        while self._saving is not None or (self.failure is None and self._raft.has_ready()):
+            if self._saving is not None:
+                await asyncio.wait([self._saving])
+            else:
+                await asyncio.sleep(0)
+
+    def _schedule(self) -> None:
+        if self._turn is None and self._saving is None and not self._closed:
+            self._turn = self._loop.call_soon(self._drive)
 
     def _drive(self) -> None:
         self._turn = None
+        applied = 0
         try:
-            while self.failure is None and self._saving is None and self._raft.has_ready():
+            while self._may_go_on() and applied < READY_ENTRIES_MAX and self._raft.has_ready():
                 ready = self._raft.ready()
                 saving = self._writer.save(ready)
                 if saving is None:
                     self._finish(ready)
+                    applied += len(ready.committed)
                 else:
                     self._wait_for(saving, ready)
-            if self.failure is None and self._saving is None:
+            if self._may_go_on():
                 self._after_turn()
         except Exception as error:
             self._fail(error)
+
+    def _may_go_on(self) -> bool:
+        return self.failure is None and self._saving is None
 
     def _wait_for(self, saving: "Future[None]", ready: Ready) -> None:
         self._saving = asyncio.wrap_future(saving)
@@ -257,9 +272,8 @@ class Node:
             self._leases.promote()
 
     def _after_turn(self) -> None:
-        caught_up = self.hub.catch_up(_CATCH_UP_REVISIONS)
-        if not caught_up and self._turn is None:
-            self._turn = self._loop.call_soon(self._drive)
+        if not self.hub.catch_up(_CATCH_UP_REVISIONS) or self._raft.has_ready():
+            self._schedule()
         self._maintenance.after_apply()
 
     # -- the end

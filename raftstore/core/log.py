@@ -66,8 +66,10 @@ class RaftLog:
         del self._entries[index - self._offset - 1 :]
         self.stable = min(self.stable, index - 1)
 
-    def unstable(self) -> list[Entry]:
-        return self._entries[self.stable - self._offset :]
+    def unstable(self, entries_max: int) -> list[Entry]:
+        """The first entries that are not durable."""
+        first = self.stable - self._offset
+        return self._entries[first : first + entries_max]
 
     def became_stable(self, last: Entry) -> None:
         """`last` and all before it are durable, unless a leader has replaced it meanwhile."""
@@ -77,9 +79,9 @@ class RaftLog:
     def commit_to(self, index: int) -> None:
         self.committed = max(self.committed, min(index, self.last_index))
 
-    def to_apply(self) -> list[Entry]:
-        """Committed entries that are durable here and not applied yet."""
-        last = min(self.committed, self.stable)
+    def to_apply(self, entries_max: int) -> list[Entry]:
+        """The first committed entries that are durable here and not applied yet."""
+        last = min(self.committed, self.stable, self.applied + entries_max)
         return self.slice(self.applied + 1, last) if last > self.applied else []
 
     def restore(self, snapshot: SnapshotMeta) -> None:

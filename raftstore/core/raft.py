@@ -44,13 +44,15 @@ class NotLeader(Exception):
 @dataclass(frozen=True)
 class Config:
     """`voters` includes `member_id`. Timeouts are in ticks; the election's is stretched by up to
-    twice, by chance, so that members seldom campaign at once (paper, 5.2)."""
+    twice, by chance, so that members seldom campaign at once (paper, 5.2). One Ready asks for at
+    most `ready_entries_max` entries to be appended and applied."""
 
     member_id: int
     voters: tuple[int, ...]
     election_ticks: int = 10
     heartbeat_ticks: int = 1
     append_size_max_bytes: int = 1 << 20
+    ready_entries_max: int = 512
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,9 @@ class Raft:
         hard_state = self._hard_state()
         changed = hard_state != self._durable
         new_term = (hard_state.term, hard_state.vote) != (self._durable.term, self._durable.vote)
-        entries = self.log.unstable()
+        entries = self.log.unstable(self.config.ready_entries_max)
         snapshot = self.log.unstable_snapshot
+        committed = self.log.to_apply(self.config.ready_entries_max) if snapshot is None else []
         outbox, self._outbox = self._outbox, _Outbox()
         self._handed_out = Ready(
             hard_state=hard_state if changed else None,
@@ -159,7 +162,7 @@ class Raft:
             entries=entries,
             messages=outbox.messages,
             messages_after_sync=outbox.after_sync,
-            committed=() if snapshot is not None else self.log.to_apply(),
+            committed=committed,
             must_sync=bool(entries or new_term or snapshot is not None),
         )
         return self._handed_out

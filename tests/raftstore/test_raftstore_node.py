@@ -4,17 +4,19 @@ import asyncio
 import errno
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
 from fake_files import FakeFiles
+from prometheus_client import CollectorRegistry, generate_latest
 
 from base.clock import LoopClock, SystemClock
 from raftstore.disk import CorruptRecord, DiskFailed, SystemFiles
 from raftstore.errors import RequestTimedOut, Stopped, TooManyRequests
 from raftstore.lessor import EXPIRE_MAX, Lessor
-from raftstore.member import Options
+from raftstore.member import READY_ENTRIES_MAX, Options
 from raftstore.mvcc import (
     Compact,
     Compare,
@@ -561,6 +563,40 @@ async def test_a_sync_that_hangs_fails_the_writes_that_wait(tmp_path: Path) -> N
         await node.propose(Put(b"k", b"v"))
     files.delay_s = 0.0
     assert (await node.propose(Put(b"next"))).revision == 5
+    await node.close()
+
+
+async def test_a_flood_of_writes_leaves_the_loop_to_others() -> None:
+    files = FakeFiles()
+    node = await open_node(files, Options(use_threads=False))
+    futures = [node.propose(Put(b"%d" % n)) for n in range(5000)]
+    turns, left = 0, [5000]
+    while left[-1]:
+        await asyncio.sleep(0)
+        turns += 1
+        left.append(sum(not future.done() for future in futures))
+    assert max(a - b for a, b in pairwise(left)) <= READY_ENTRIES_MAX
+    assert turns < 100
+    await node.close()
+    node = await open_node(files)
+    assert len(values(node)) == 5000
+    futures = [node.propose(Put(b"%d" % n, b"2")) for n in range(2000)]
+    await node.close()
+    assert all(future.done() for future in futures)
+
+
+async def test_metrics_can_be_scraped() -> None:
+    node = await open_node(FakeFiles())
+    registry = CollectorRegistry()
+    registry.register(node.metrics)
+    page = generate_latest(registry).decode()
+    for name in (
+        "etcd_disk_wal_fsync_duration_seconds_bucket",
+        "etcd_disk_wal_write_bytes_total",
+        "etcd_server_proposals_applied_total",
+        "etcd_server_leader_changes_seen_total",
+    ):
+        assert f"\n{name}" in page
     await node.close()
 
 
