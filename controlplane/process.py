@@ -22,6 +22,7 @@ from controlplane.flags import Flags
 from controlplane.grpc import server as grpc_server
 from controlplane.grpc.tunnel import NodeTunnels
 from controlplane.registry.api import Api
+from controlplane.registry.backing import Backing
 from controlplane.registry.event_leases import EventLeases
 from controlplane.registry.local_client import LocalClient
 from controlplane.registry.operations import Operations
@@ -123,7 +124,8 @@ class ControlPlane:
             registry, self._rng, self._flags.service_cidr, self._flags.node_ports
         )
         addresses.start()
-        api = Api(registry, authorizer_over(registry), addresses, self._clock, self._rng)
+        backing = Backing(registry, authorizer_over(registry), addresses, self._clock, self._rng)
+        api = Api(backing)
         await bootstrap.ensure_objects(api)
         await bootstrap.ensure_api_service(
             api, self._flags.service_ip, self._flags.advertise_address, self._flags.secure_port

@@ -1,44 +1,40 @@
 """The plug-ins, in the order in which Kubernetes runs them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec.structs import force_setattr
 
 from controlplane.admission.escalation import rbac_escalation
+from controlplane.registry.backing import Backing
 from controlplane.registry.options import Call
 from controlplane.registry.stored import Stored
 from kubeapi import errors
 from kubeapi.types import core_v1, scheduling_v1
 
-if TYPE_CHECKING:
-    from controlplane.registry.api import Api
-
-Plugin = Callable[["Api", Call, Any, Any], None]
+Plugin = Callable[[Backing, Call, Any, Any], None]
 
 # These namespaces hold the cluster itself (plugin/namespace/lifecycle).
 IMMORTAL_NAMESPACES: Final = frozenset({"default", "kube-public", "kube-system"})
 NOT_READY_SECONDS: Final = 300
 
 
-async def admit(api: Api, call: Call, obj: Any, old: Any) -> None:
+async def admit(backing: Backing, call: Call, obj: Any, old: Any) -> None:
     """Run every plug-in on a create (`old` is None) or an update. Raises StatusError."""
     for plugin in _PLUGINS:
-        plugin(api, call, obj, old)
+        plugin(backing, call, obj, old)
 
 
-async def admit_delete(api: Api, call: Call, stored: Stored) -> None:
+async def admit_delete(backing: Backing, call: Call, stored: Stored) -> None:
     if call.info.resource == "namespaces" and call.name in IMMORTAL_NAMESPACES:
         raise errors.forbidden("namespaces", call.name, "this namespace may not be deleted")
 
 
-def namespace_lifecycle(api: Api, call: Call, obj: Any, old: Any) -> None:
+def namespace_lifecycle(backing: Backing, call: Call, obj: Any, old: Any) -> None:
     """Nothing is created in a namespace that does not exist or is going away."""
     if old is not None or not call.info.namespaced:
         return
-    stored = api.registry.cache_named("", "namespaces").get(call.namespace)
+    stored = backing.registry.cache_named("", "namespaces").get(call.namespace)
     if stored is None:
         raise errors.not_found("namespaces", call.namespace)
     if stored.obj.metadata.deletionTimestamp:
@@ -57,7 +53,7 @@ def namespace_lifecycle(api: Api, call: Call, obj: Any, old: Any) -> None:
         raise error
 
 
-def taint_new_node(api: Api, call: Call, obj: Any, old: Any) -> None:
+def taint_new_node(backing: Backing, call: Call, obj: Any, old: Any) -> None:
     """A node is tainted not-ready until the node controller saw it ready
     (TaintNodesByCondition)."""
     if old is not None or type(obj) is not core_v1.Node or obj.spec is None:
@@ -68,7 +64,7 @@ def taint_new_node(api: Api, call: Call, obj: Any, old: Any) -> None:
         force_setattr(obj.spec, "taints", [*taints, taint])
 
 
-def service_account(api: Api, call: Call, obj: Any, old: Any) -> None:
+def service_account(backing: Backing, call: Call, obj: Any, old: Any) -> None:
     """A pod that names no ServiceAccount runs as `default`."""
     if old is None and type(obj) is core_v1.Pod and obj.spec is not None:
         name = obj.spec.serviceAccountName or "default"
@@ -76,11 +72,11 @@ def service_account(api: Api, call: Call, obj: Any, old: Any) -> None:
         force_setattr(obj.spec, "serviceAccount", name)
 
 
-def priority(api: Api, call: Call, obj: Any, old: Any) -> None:
+def priority(backing: Backing, call: Call, obj: Any, old: Any) -> None:
     """A pod's priority is the number of its PriorityClass."""
     if old is not None or type(obj) is not core_v1.Pod or obj.spec is None:
         return
-    chosen = _priority_class(api, obj.spec.priorityClassName)
+    chosen = _priority_class(backing, obj.spec.priorityClassName)
     if chosen is None and obj.spec.priorityClassName:
         raise errors.forbidden(
             "pods", call.name,
@@ -101,8 +97,8 @@ def priority(api: Api, call: Call, obj: Any, old: Any) -> None:
     force_setattr(obj.spec, "preemptionPolicy", obj.spec.preemptionPolicy or policy)
 
 
-def _priority_class(api: Api, name: str | None) -> scheduling_v1.PriorityClass | None:
-    classes = api.registry.cache_named("scheduling.k8s.io", "priorityclasses")
+def _priority_class(backing: Backing, name: str | None) -> scheduling_v1.PriorityClass | None:
+    classes = backing.registry.cache_named("scheduling.k8s.io", "priorityclasses")
     if name:
         stored = classes.get(name)
         return stored.obj if stored else None
@@ -113,7 +109,7 @@ def _priority_class(api: Api, name: str | None) -> scheduling_v1.PriorityClass |
     return None
 
 
-def default_tolerations(api: Api, call: Call, obj: Any, old: Any) -> None:
+def default_tolerations(backing: Backing, call: Call, obj: Any, old: Any) -> None:
     """Pods stay for five minutes on a node that went away (DefaultTolerationSeconds)."""
     if old is not None or type(obj) is not core_v1.Pod or obj.spec is None:
         return

@@ -6,30 +6,24 @@ All doors come through here. What is specific to a subresource is in `subresourc
 
 import base64
 import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from base.clock import Clock, rfc3339
 from controlplane.admission import chain
 from controlplane.auth.forbidden import forbidden_error
-from controlplane.auth.rbac import Authorizer
 from controlplane.registry import kinds, lifecycle, reviews, strategy, subresources, writes
+from controlplane.registry.backing import Backing, key_of
 from controlplane.registry.cache import ResourceCache
 from controlplane.registry.options import Call, DeleteOptions, ListOptions
-from controlplane.registry.registry import Overtaken, Registry
-from controlplane.registry.service_addresses import ServiceAddresses
+from controlplane.registry.registry import Overtaken
 from controlplane.registry.stored import Stored
 from controlplane.registry.watchers import Match, Watcher
 from kubeapi import errors, selectors
 
 log = logging.getLogger("api")
-
-OVERTAKEN_TRIES: Final = 8
-"""How often a write without a stated resourceVersion is tried anew on a newer state."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +39,13 @@ class Page:
 class Api:
     """Kubernetes' API in process."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        authorizer: Authorizer,
-        addresses: ServiceAddresses,
-        clock: Clock,
-        rng: random.Random,
-    ) -> None:
-        self.registry = registry
-        self.authorizer = authorizer
-        self.addresses = addresses
-        self.clock = clock
-        self.rng = rng
-
-    def now(self) -> str:
-        return rfc3339(self.clock.now_s())
+    def __init__(self, backing: Backing) -> None:
+        self.backing = backing
+        self.registry = backing.registry
 
     def authorize(self, call: Call) -> None:
         """403 unless the caller may do this."""
-        decision = self.authorizer.authorize(
+        decision = self.backing.authorizer.authorize(
             call.user,
             call.verb,
             call.info.group,
@@ -79,21 +60,13 @@ class Api:
                 call.name, call.namespace,
             )  # fmt: skip
 
-    def cached(self, call: Call) -> tuple[ResourceCache, Stored]:
-        """The object that the call names. 404 where there is none."""
-        cache = self.registry.cache_of(call.info)
-        stored = cache.get(writes.object_key(call))
-        if stored is None:
-            raise errors.not_found(call.info.resource, call.name, call.info.group)
-        return cache, stored
-
     # Reading
 
     async def get(self, call: Call) -> Stored:
         self.authorize(call)
         if call.subresource not in ("", "status"):
-            return await subresources.get(self, call)
-        return self.cached(call)[1]
+            return await subresources.get(self.backing, call)
+        return self.backing.cached(call)[1]
 
     async def list(self, call: Call, options: ListOptions) -> Page:
         self.authorize(_narrowed(call, options))
@@ -173,36 +146,36 @@ class Api:
         what was asked and has no object to show."""
         self.authorize(call)
         if call.subresource:
-            await subresources.create(self, call, obj)
+            await subresources.create(self.backing, call, obj)
             return None
         if reviews.is_review(call):
-            return reviews.answer(self, call, obj)
+            return reviews.answer(self.backing, call, obj)
         if call.info.resource == "bindings":
             call.name = lifecycle.metadata_of(obj).name or ""
-            await subresources.create(self, subresources.pod_binding(call), obj)
+            await subresources.create(self.backing, subresources.pod_binding(call), obj)
             return None
         return await self._create(call, obj)
 
     async def _create(self, call: Call, obj: Any) -> Stored:
-        lifecycle.begin_object(obj, call.info, call.namespace, self.now(), self.rng)
+        lifecycle.begin_object(obj, call.info, call.namespace, self.backing.now(), self.backing.rng)
         call.name = obj.metadata.name or ""
         strategy.prepare_create(obj, call.info)
-        await chain.admit(self, call, obj, None)
+        await chain.admit(self.backing, call, obj, None)
         causes = lifecycle.validate_metadata(obj, call.info) + strategy.validate(obj)
         if causes:
             raise errors.invalid(call.info.kind, call.name, causes, call.info.group)
-        return await writes.create(self, call, obj)
+        return await writes.create(self.backing, call, obj)
 
     async def update(self, call: Call, make: Callable[[], Any]) -> Stored:
         """Replace with the object that `make` decodes, anew for each try; where it states a
         resourceVersion, only that version of it."""
         self.authorize(call)
         if call.subresource not in ("", "status"):
-            return await subresources.update(self, call, make)
+            return await subresources.update(self.backing, call, make)
         obj = make()
         writes.check_name(call, obj)
         cache = self.registry.cache_of(call.info)
-        missing = not call.subresource and cache.get(writes.object_key(call)) is None
+        missing = not call.subresource and cache.get(key_of(call)) is None
         if missing and kinds.group_resource(call.info.storage) in kinds.CREATES_ON_UPDATE:
             msgspec.structs.force_setattr(obj.metadata, "resourceVersion", None)
             self.authorize(Call(call.user, "create", call.info, call.namespace, call.name))
@@ -214,15 +187,15 @@ class Api:
         """Replace with what `change` makes of the stored state, tried anew when overtaken."""
         self.authorize(call)
         if call.subresource not in ("", "status"):
-            return await subresources.patch(self, call, change)
+            return await subresources.patch(self.backing, call, change)
         return await self._replace(call, change, pinned=False)
 
     async def _replace(self, call: Call, change: Callable[[Stored], Any], pinned: bool) -> Stored:
-        for _ in range(OVERTAKEN_TRIES):
-            cache, stored = self.cached(call)
+        for _ in range(writes.OVERTAKEN_TRIES):
+            cache, stored = self.backing.cached(call)
             obj = change(stored)
             try:
-                return await writes.replace(self, call, cache, stored, obj)
+                return await writes.replace(self.backing, call, cache, stored, obj)
             except Overtaken:
                 if pinned:
                     break
@@ -231,21 +204,7 @@ class Api:
     async def delete(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
         """The object's last state and whether it is gone; else it waits for its finalizers."""
         self.authorize(call)
-        return await self.remove(call, options)
-
-    async def remove(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
-        """Delete without asking whether the caller may: that has been asked."""
-        for _ in range(OVERTAKEN_TRIES):
-            cache, stored = self.cached(call)
-            lifecycle.check_preconditions(
-                call.info, call.name, stored.obj.metadata, options.uid, options.resource_version
-            )
-            await chain.admit_delete(self, call, stored)
-            try:
-                return await writes.delete(self, call, cache, stored, options)
-            except Overtaken:
-                continue
-        raise lifecycle.modified(call.info, call.name)
+        return await writes.remove(self.backing, call, options)
 
     async def delete_collection(
         self, call: Call, options: ListOptions, delete: DeleteOptions
@@ -262,7 +221,7 @@ class Api:
             one = Call(call.user, "delete", call.info, meta.namespace or "", meta.name)
             one.dry_run = call.dry_run
             try:
-                deleted.append((await self.remove(one, delete))[0])
+                deleted.append((await writes.remove(self.backing, one, delete))[0])
             except errors.StatusError as error:
                 if error.code != 404:
                     raise

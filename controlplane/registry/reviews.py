@@ -4,43 +4,39 @@ Source: `authentication.k8s.io/v1` and `authorization.k8s.io/v1`. A review's ans
 itself with its status filled in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec.structs import force_setattr
 
+from controlplane.auth.rbac import Decision
 from controlplane.auth.user import User
 from controlplane.registry import lifecycle
+from controlplane.registry.backing import Backing
 from controlplane.registry.options import Call
 from controlplane.registry.stored import Layout, Stored
 from kubeapi import errors
 from kubeapi.errors import Cause
 from kubeapi.types import authentication_v1, authorization_v1, meta_v1
 
-if TYPE_CHECKING:
-    from controlplane.auth.rbac import Decision
-    from controlplane.registry.api import Api
-
-Review = Callable[["Api", Call, Any], None]
+Review = Callable[[Backing, Call, Any], None]
 
 
 def is_review(call: Call) -> bool:
     return call.info.type in _REVIEWS
 
 
-def answer(api: Api, call: Call, review: Any) -> Stored:
+def answer(backing: Backing, call: Call, review: Any) -> Stored:
     """The review with its status."""
     metadata = lifecycle.metadata_of(review)
     if call.info.namespaced:
         force_setattr(metadata, "namespace", call.namespace)
-    _REVIEWS[call.info.type](api, call, review)
+    _REVIEWS[call.info.type](backing, call, review)
     layout = Layout(call.info)
     return Stored(layout, "", layout.value_of(review), 0, review)
 
 
-def _who_am_i(api: Api, call: Call, review: Any) -> None:
+def _who_am_i(backing: Backing, call: Call, review: Any) -> None:
     user = call.user
     info = authentication_v1.UserInfo(
         username=user.name,
@@ -48,11 +44,11 @@ def _who_am_i(api: Api, call: Call, review: Any) -> None:
         groups=list(user.groups) or None,
         extra={key: list(values) for key, values in user.extra.items()} or None,
     )
-    force_setattr(review, "metadata", meta_v1.ObjectMeta(creationTimestamp=api.now()))
+    force_setattr(review, "metadata", meta_v1.ObjectMeta(creationTimestamp=backing.now()))
     force_setattr(review, "status", authentication_v1.SelfSubjectReviewStatus(userInfo=info))
 
 
-def _whose_token(api: Api, call: Call, review: Any) -> None:
+def _whose_token(backing: Backing, call: Call, review: Any) -> None:
     """No tokens are issued yet, so none is valid."""
     token = review.spec.token if review.spec else None
     if not token:
@@ -64,11 +60,11 @@ def _whose_token(api: Api, call: Call, review: Any) -> None:
     force_setattr(review, "status", status)
 
 
-def _may_i(api: Api, call: Call, review: Any) -> None:
-    _decide(api, review, call.user)
+def _may_i(backing: Backing, call: Call, review: Any) -> None:
+    _decide(backing, review, call.user)
 
 
-def _may_they(api: Api, call: Call, review: Any) -> None:
+def _may_they(backing: Backing, call: Call, review: Any) -> None:
     spec = review.spec
     if spec is None or not (spec.user or spec.groups):
         cause = Cause(
@@ -86,10 +82,10 @@ def _may_they(api: Api, call: Call, review: Any) -> None:
             "spec.resourceAttributes.namespace",
         )
         raise errors.invalid("", "", [cause], call.info.group)
-    _decide(api, review, User(spec.user or "", tuple(spec.groups or ()), spec.uid or ""))
+    _decide(backing, review, User(spec.user or "", tuple(spec.groups or ()), spec.uid or ""))
 
 
-def _decide(api: Api, review: Any, user: User) -> None:
+def _decide(backing: Backing, review: Any, user: User) -> None:
     spec = review.spec
     resource = spec.resourceAttributes if spec else None
     path = spec.nonResourceAttributes if spec else None
@@ -101,15 +97,15 @@ def _decide(api: Api, review: Any, user: User) -> None:
             "spec.resourceAttributes",
         )
         raise errors.invalid(type(review).__name__, "", [cause], "authorization.k8s.io")
-    decision = _of_resource(api, user, resource) if resource else _of_path(api, user, path)
+    decision = _of_resource(backing, user, resource) if resource else _of_path(backing, user, path)
     status = authorization_v1.SubjectAccessReviewStatus(
         allowed=decision.allowed, reason=decision.reason or None
     )
     force_setattr(review, "status", status)
 
 
-def _of_resource(api: Api, user: User, asked: Any) -> Decision:
-    return api.authorizer.authorize(
+def _of_resource(backing: Backing, user: User, asked: Any) -> Decision:
+    return backing.authorizer.authorize(
         user,
         asked.verb or "",
         asked.group or "",
@@ -120,15 +116,15 @@ def _of_resource(api: Api, user: User, asked: Any) -> Decision:
     )
 
 
-def _of_path(api: Api, user: User, asked: Any) -> Decision:
-    return api.authorizer.authorize_nonresource(user, asked.verb or "", asked.path or "")
+def _of_path(backing: Backing, user: User, asked: Any) -> Decision:
+    return backing.authorizer.authorize_nonresource(user, asked.verb or "", asked.path or "")
 
 
-def _what_may_i(api: Api, call: Call, review: Any) -> None:
+def _what_may_i(backing: Backing, call: Call, review: Any) -> None:
     namespace = (review.spec.namespace if review.spec else None) or ""
     if not namespace:
         raise errors.bad_request("no namespace on request")
-    rules = api.authorizer.rules_for(call.user, namespace)
+    rules = backing.authorizer.rules_for(call.user, namespace)
     status = authorization_v1.SubjectRulesReviewStatus(
         resourceRules=[
             authorization_v1.ResourceRule(

@@ -3,16 +3,15 @@
 `status` is not here: it is the object itself, of which another part is written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from controlplane.registry import lifecycle, writes
+from controlplane.registry.backing import Backing
 from controlplane.registry.options import Call, DeleteOptions
 from controlplane.registry.registry import Overtaken
 from controlplane.registry.stored import Layout, Stored
@@ -21,46 +20,43 @@ from kubeapi.errors import Cause
 from kubeapi.resources import ResourceInfo, resource_of
 from kubeapi.types import autoscaling_v1, core_v1, meta_v1
 
-if TYPE_CHECKING:
-    from controlplane.registry.api import Api
-
 SCALE = ResourceInfo("autoscaling", "v1", "scales", "Scale", True)
 _scale_layout = Layout(SCALE)
 
 _Change = Callable[[Stored], Any]
 
 
-async def get(api: Api, call: Call) -> Stored:
+async def get(backing: Backing, call: Call) -> Stored:
     entry = _entry(call)
     if entry.get is None:
         raise unsupported(call)
-    return entry.get(api.cached(call)[1])
+    return entry.get(backing.cached(call)[1])
 
 
-async def create(api: Api, call: Call, obj: Any) -> None:
+async def create(backing: Backing, call: Call, obj: Any) -> None:
     entry = _entry(call)
     if entry.create is None:
         raise unsupported(call)
-    await entry.create(api, call, obj)
+    await entry.create(backing, call, obj)
 
 
-async def update(api: Api, call: Call, make: Callable[[], Any]) -> Stored:
-    return await patch(api, call, lambda _: make())
+async def update(backing: Backing, call: Call, make: Callable[[], Any]) -> Stored:
+    return await patch(backing, call, lambda _: make())
 
 
-async def patch(api: Api, call: Call, change: _Change) -> Stored:
+async def patch(backing: Backing, call: Call, change: _Change) -> Stored:
     """`change` makes the new state of the subresource of the one it is given."""
     entry = _entry(call)
     if entry.write is None or entry.get is None:
         raise unsupported(call)
-    for _ in range(8):
-        stored = api.cached(call)[1]
+    for _ in range(writes.OVERTAKEN_TRIES):
+        stored = backing.cached(call)[1]
         wanted = change(entry.get(stored))
         given = (lifecycle.metadata_of(wanted).resourceVersion or "0").strip()
         if given not in ("0", str(stored.revision)):
             raise lifecycle.modified(call.info, call.name)
         try:
-            return entry.get(await entry.write(api, call, stored, wanted))
+            return entry.get(await entry.write(backing, call, stored, wanted))
         except Overtaken:
             if given != "0":
                 break
@@ -105,7 +101,7 @@ def _scale_of(stored: Stored) -> Stored:
     return Stored(_scale_layout, stored.key, value, stored.revision, scale)
 
 
-async def _write_scale(api: Api, call: Call, stored: Stored, scale: Any) -> Stored:
+async def _write_scale(backing: Backing, call: Call, stored: Stored, scale: Any) -> Stored:
     replicas = (scale.spec.replicas if scale.spec else None) or 0
     if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
@@ -114,19 +110,19 @@ async def _write_scale(api: Api, call: Call, stored: Stored, scale: Any) -> Stor
     writes.check_name(call, scale)
     obj = stored.fresh_obj()
     force_setattr(obj.spec, "replicas", replicas)
-    return await _write_object(api, call, stored, obj)
+    return await _write_object(backing, call, stored, obj)
 
 
-async def _write_object(api: Api, call: Call, stored: Stored, obj: Any) -> Stored:
+async def _write_object(backing: Backing, call: Call, stored: Stored, obj: Any) -> Stored:
     """Store the parent object, as an update of itself that was authorized as a subresource."""
     parent = replace(call, subresource="")
-    return await writes.replace(api, parent, api.registry.cache_of(call.info), stored, obj)
+    return await writes.replace(backing, parent, backing.registry.cache_of(call.info), stored, obj)
 
 
 # Pods
 
 
-async def _bind(api: Api, call: Call, binding: Any) -> None:
+async def _bind(backing: Backing, call: Call, binding: Any) -> None:
     """Give a pod to a node, once (registry/core/pod/storage `assignPod`)."""
     target = binding.target
     if target is None or not target.name:
@@ -136,15 +132,15 @@ async def _bind(api: Api, call: Call, binding: Any) -> None:
         text = f'Unsupported value: "{target.kind}": supported values: "Node", "<empty>"'
         cause = Cause("FieldValueNotSupported", text, "target.kind")
         raise errors.invalid("Binding", call.name, [cause])
-    for _ in range(8):
-        cache, stored = api.cached(call)
+    for _ in range(writes.OVERTAKEN_TRIES):
+        cache, stored = backing.cached(call)
         pod = stored.fresh_obj()
         _check_bindable(call, pod, binding)
         if call.dry_run:
             return
-        _assign(pod, target.name, binding, api.now())
+        _assign(pod, target.name, binding, backing.now())
         try:
-            await api.registry.put(cache, stored.key, pod, stored.revision)
+            await backing.registry.put(cache, stored.key, pod, stored.revision)
         except Overtaken:
             continue
         return
@@ -184,37 +180,39 @@ def _assign(pod: Any, node: str, binding: Any, now: str) -> None:
 # Namespaces
 
 
-async def _finalize(api: Api, call: Call, stored: Stored, namespace: Any) -> Stored:
+async def _finalize(backing: Backing, call: Call, stored: Stored, namespace: Any) -> Stored:
     """Set a namespace's own finalizers; with the last one the namespace goes."""
     obj = stored.fresh_obj()
     finalizers = namespace.spec.finalizers if namespace.spec else None
     force_setattr(obj, "spec", core_v1.NamespaceSpec(finalizers=finalizers or None))
-    cache = api.registry.cache_of(call.info)
+    cache = backing.registry.cache_of(call.info)
     meta = obj.metadata
     if meta.deletionTimestamp and not finalizers and not meta.finalizers:
-        return await writes.finalized(api, call, cache, stored)
-    return await api.registry.put(cache, stored.key, obj, stored.revision)
+        return await writes.finalized(backing, call, cache, stored)
+    return await backing.registry.put(cache, stored.key, obj, stored.revision)
 
 
 # Certificates
 
 
-async def _approve(api: Api, call: Call, stored: Stored, request: Any) -> Stored:
+async def _approve(backing: Backing, call: Call, stored: Stored, request: Any) -> Stored:
     obj = stored.fresh_obj()
     conditions = request.status.conditions if request.status else None
     status = request.status if obj.status is None else obj.status
     force_setattr(obj, "status", msgspec.structs.replace(status, conditions=conditions))
-    return await api.registry.put(
-        api.registry.cache_of(call.info), stored.key, obj, stored.revision
+    return await backing.registry.put(
+        backing.registry.cache_of(call.info), stored.key, obj, stored.revision
     )
 
 
-async def _evict(api: Api, call: Call, eviction: Any) -> None:
+async def _evict(backing: Backing, call: Call, eviction: Any) -> None:
     """Delete a pod unless a PodDisruptionBudget covers it: budgets are not counted yet, so a pod
     under one is not evicted rather than evicted against it."""
-    stored = api.cached(call)[1]
+    stored = backing.cached(call)[1]
     labels = stored.obj.metadata.labels or {}
-    for budget in api.registry.cache_named("policy", "poddisruptionbudgets").values(call.namespace):
+    for budget in backing.registry.cache_named("policy", "poddisruptionbudgets").values(
+        call.namespace
+    ):
         selector = budget.obj.spec.selector if budget.obj.spec else None
         if selector is not None and selectors.of_selector(selector).matches(labels):
             raise errors.StatusError(
@@ -232,7 +230,8 @@ async def _evict(api: Api, call: Call, eviction: Any) -> None:
             )  # fmt: skip
     options = eviction.deleteOptions
     preconditions = options.preconditions if options else None
-    await api.remove(
+    await writes.remove(
+        backing,
         replace(call, verb="delete", subresource=""),
         DeleteOptions(
             uid=(preconditions.uid if preconditions else None) or "",
@@ -245,8 +244,8 @@ async def _evict(api: Api, call: Call, eviction: Any) -> None:
 @dataclass(frozen=True)
 class _Subresource:
     get: Callable[[Stored], Stored] | None = None
-    create: Callable[[Api, Call, Any], Awaitable[None]] | None = None
-    write: Callable[[Api, Call, Stored, Any], Awaitable[Stored]] | None = None
+    create: Callable[[Backing, Call, Any], Awaitable[None]] | None = None
+    write: Callable[[Backing, Call, Stored, Any], Awaitable[Stored]] | None = None
 
 
 def _itself(stored: Stored) -> Stored:

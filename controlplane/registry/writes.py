@@ -4,17 +4,15 @@ is no longer the latest.
 Source: apiserver `registry/generic/registry/store.go` and `registry/rest/{update,delete}.go`.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec.structs import force_setattr
 
 from base.clock import rfc3339
 from controlplane.admission import chain
 from controlplane.registry import kinds, lifecycle, strategy
+from controlplane.registry.backing import Backing, key_of
 from controlplane.registry.cache import ResourceCache
-from controlplane.registry.keys import object_key as join_key
 from controlplane.registry.options import Call, DeleteOptions
 from controlplane.registry.registry import Overtaken
 from controlplane.registry.stored import Stored
@@ -22,16 +20,11 @@ from kubeapi import errors
 from kubeapi.errors import Cause
 from kubeapi.resources import ResourceInfo
 
-if TYPE_CHECKING:
-    from controlplane.registry.api import Api
-
+OVERTAKEN_TRIES: Final = 8
+"""How often a write without a stated resourceVersion is tried anew on a newer state."""
 POD_GRACE_DEFAULT_S: Final = 30
 # What describes an object rather than being it: their change is no new generation.
 _NOT_DESIRED: Final = frozenset({"kind", "apiVersion", "metadata", "status"})
-
-
-def object_key(call: Call) -> str:
-    return join_key(call.namespace if call.info.namespaced else "", call.name)
 
 
 def check_name(call: Call, obj: Any) -> None:
@@ -49,21 +42,21 @@ def check_name(call: Call, obj: Any) -> None:
     lifecycle.set_namespace(meta, call.info, call.namespace)
 
 
-async def create(api: Api, call: Call, obj: Any) -> Stored:
+async def create(backing: Backing, call: Call, obj: Any) -> Stored:
     """Store a new object, with the addresses that it needs, in one transaction."""
-    cache = api.registry.cache_of(call.info)
-    key = object_key(call)
+    cache = backing.registry.cache_of(call.info)
+    key = key_of(call)
     if tracks_generation(call.info):
         force_setattr(obj.metadata, "generation", 1)
     exists = errors.already_exists(call.info.resource, call.name, call.info.group)
-    for _ in range(8):
+    for _ in range(OVERTAKEN_TRIES):
         if cache.get(key) is not None:
             raise exists
-        claim = api.addresses.claim(obj, None, api.now())
+        claim = backing.addresses.claim(obj, None, backing.now())
         if call.dry_run:
             return Stored(cache.layout, key, cache.layout.value_of(obj), 0, obj)
         try:
-            return await api.registry.put(
+            return await backing.registry.put(
                 cache, key, obj, 0, compares=claim.compares, also=claim.operations
             )
         except Overtaken:
@@ -71,7 +64,9 @@ async def create(api: Api, call: Call, obj: Any) -> Stored:
     raise exists
 
 
-async def replace(api: Api, call: Call, cache: ResourceCache, stored: Stored, obj: Any) -> Stored:
+async def replace(
+    backing: Backing, call: Call, cache: ResourceCache, stored: Stored, obj: Any
+) -> Stored:
     """Store `obj` in place of `stored`; nothing is written when nothing changes."""
     old = stored.obj
     _check_version(call, stored, obj)
@@ -79,19 +74,19 @@ async def replace(api: Api, call: Call, cache: ResourceCache, stored: Stored, ob
     _merge_parts(call, obj, old)
     if tracks_generation(call.info) and desired_differs(obj, old):
         force_setattr(obj.metadata, "generation", (old.metadata.generation or 0) + 1)
-    await chain.admit(api, call, obj, old)
+    await chain.admit(backing, call, obj, old)
     causes = lifecycle.validate_metadata(obj, call.info) + strategy.validate_update(obj, old)
     if causes:
         raise errors.invalid(call.info.kind, call.name, causes, call.info.group)
     if _may_go(obj, old):
-        return await _remove(api, call, cache, stored)
-    claim = api.addresses.claim(obj, old, api.now())
+        return await _remove(backing, call, cache, stored)
+    claim = backing.addresses.claim(obj, old, backing.now())
     value = cache.layout.value_of(obj)
     if value == stored.value:
         return stored
     if call.dry_run:
         return Stored(cache.layout, stored.key, value, stored.revision, obj)
-    return await api.registry.put(
+    return await backing.registry.put(
         cache, stored.key, obj, stored.revision, compares=claim.compares, also=claim.operations
     )
 
@@ -163,19 +158,19 @@ def _own_finalizers(obj: Any) -> list[str]:
     return (getattr(obj.spec, "finalizers", None) or []) if hasattr(obj, "spec") else []
 
 
-async def _remove(api: Api, call: Call, cache: ResourceCache, stored: Stored) -> Stored:
+async def _remove(backing: Backing, call: Call, cache: ResourceCache, stored: Stored) -> Stored:
     if call.dry_run:
         return stored
-    return await api.registry.delete(cache, stored, also=api.addresses.release(stored.obj))
+    return await backing.registry.delete(cache, stored, also=backing.addresses.release(stored.obj))
 
 
-async def finalized(api: Api, call: Call, cache: ResourceCache, stored: Stored) -> Stored:
+async def finalized(backing: Backing, call: Call, cache: ResourceCache, stored: Stored) -> Stored:
     """Remove a namespace whose own last finalizer went."""
-    return await _remove(api, call, cache, stored)
+    return await _remove(backing, call, cache, stored)
 
 
 async def delete(
-    api: Api, call: Call, cache: ResourceCache, stored: Stored, options: DeleteOptions
+    backing: Backing, call: Call, cache: ResourceCache, stored: Stored, options: DeleteOptions
 ) -> tuple[Stored, bool]:
     """Remove the object, or mark it as being deleted where its agent or finalizers come first."""
     old = stored.obj
@@ -191,7 +186,7 @@ async def delete(
             return stored, False
         grace_s = min(grace_s, meta.deletionGracePeriodSeconds or 0)
     marked = stored.fresh_obj()
-    deletion_s = api.clock.now_s() + grace_s
+    deletion_s = backing.clock.now_s() + grace_s
     if not meta.deletionTimestamp or grace_s < (meta.deletionGracePeriodSeconds or 0):
         force_setattr(marked.metadata, "deletionTimestamp", rfc3339(deletion_s))
     force_setattr(marked.metadata, "deletionGracePeriodSeconds", grace_s)
@@ -199,7 +194,7 @@ async def delete(
     if tracks_generation(call.info) and not meta.deletionTimestamp:
         force_setattr(marked.metadata, "generation", (meta.generation or 0) + 1)
     if not waits:
-        gone = await _remove(api, call, cache, stored)
+        gone = await _remove(backing, call, cache, stored)
         if call.info.resource != "pods":
             return gone, True
         return Stored(cache.layout, stored.key, cache.layout.value_of(marked), gone.revision), True
@@ -207,7 +202,22 @@ async def delete(
     if call.dry_run:
         value = cache.layout.value_of(marked)
         return Stored(cache.layout, stored.key, value, stored.revision), False
-    return await api.registry.put(cache, stored.key, marked, stored.revision), False
+    return await backing.registry.put(cache, stored.key, marked, stored.revision), False
+
+
+async def remove(backing: Backing, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
+    """Delete without asking whether the caller may: that has been asked. See `Api.delete`."""
+    for _ in range(OVERTAKEN_TRIES):
+        cache, stored = backing.cached(call)
+        lifecycle.check_preconditions(
+            call.info, call.name, stored.obj.metadata, options.uid, options.resource_version
+        )
+        await chain.admit_delete(backing, call, stored)
+        try:
+            return await delete(backing, call, cache, stored, options)
+        except Overtaken:
+            continue
+    raise lifecycle.modified(call.info, call.name)
 
 
 def grace_period_s(pod: Any, options: DeleteOptions) -> int:

@@ -97,7 +97,7 @@ class ResourceHandler:
         initial = self._api.registry.revision if options.send_initial_events else None
         watcher = self._api.watch(call, options)
         stream = WatchStream(
-            call.info, form, query.include_object(), self._api.clock, self._api.rng,
+            call.info, form, query.include_object(), self._api.backing.clock, self._api.backing.rng,
             timeout_s=options.timeout_s, bookmarks=options.allow_bookmarks,
         )  # fmt: skip
         return await stream.serve(
@@ -172,7 +172,9 @@ class ResourceHandler:
         """Logs and exec: authorized here, carried by the node's tunnel."""
         # The verb by which Kubernetes authorizes is that of the method, for a WebSocket as well.
         self._api.authorize(call)
-        pod = self._api.cached(Call(call.user, "get", call.info, call.namespace, call.name))[1]
+        pod = self._api.backing.cached(
+            Call(call.user, "get", call.info, call.namespace, call.name)
+        )[1]
         serve = _STREAMED[call.subresource]
         return await serve(request, pod.obj, self._tunnels)
 
@@ -190,7 +192,7 @@ class ResourceHandler:
         return await respond(request, body, status=status, form=form, headers=headers)
 
     def _now_s(self) -> float:
-        return self._api.clock.now_s()
+        return self._api.backing.clock.now_s()
 
 
 _STREAMED: Final[dict[str, Callable[..., Awaitable[web.StreamResponse]]]] = {

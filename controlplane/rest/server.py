@@ -72,7 +72,7 @@ class RestServer:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         user = self._authenticator.user_of(request)
-        user = impersonated(user, request.headers, self._api.authorizer)
+        user = impersonated(user, request.headers, self._api.backing.authorizer)
         target = router.target_of(request.path)
         if target is None or (target.info is None and not target.resource):
             return await self._serve_path(request, user)
@@ -86,7 +86,7 @@ class RestServer:
     def _authorize_unknown(self, user: User, request: web.BaseRequest, target: Any) -> None:
         """Who may not ask for a resource does not learn that it does not exist."""
         verb = router.verb_of(request.method, target, False)
-        decision = self._api.authorizer.authorize(
+        decision = self._api.backing.authorizer.authorize(
             user, verb, target.group, target.resource, target.subresource, target.name,
             target.namespace,
         )  # fmt: skip
@@ -100,7 +100,7 @@ class RestServer:
         """Paths that are no resources: version, health, discovery, OpenAPI, metrics."""
         path = request.path
         verb = request.method.lower() if request.method != "HEAD" else "get"
-        if not self._api.authorizer.authorize_nonresource(user, verb, path).allowed:
+        if not self._api.backing.authorizer.authorize_nonresource(user, verb, path).allowed:
             message = f'forbidden: User "{user.name}" cannot {verb} path "{path}"'
             raise errors.StatusError(403, "Forbidden", message)
         if request.method not in ("GET", "HEAD"):

@@ -19,6 +19,7 @@ from controlplane.auth.user import AUTHENTICATED_GROUP, MASTERS_GROUP, User
 from controlplane.process import authorizer_over, system_user
 from controlplane.registry import bodies
 from controlplane.registry.api import Api
+from controlplane.registry.backing import Backing
 from controlplane.registry.event_leases import EventLeases
 from controlplane.registry.local_client import LocalClient
 from controlplane.registry.operations import Operations
@@ -119,7 +120,7 @@ async def running_api(
         await registry.open()
         addresses = ServiceAddresses(registry, rng, "10.96.0.0/16")
         addresses.start()
-        api = Api(registry, authorizer_over(registry), addresses, clock, rng)
+        api = Api(Backing(registry, authorizer_over(registry), addresses, clock, rng))
         await bootstrap.ensure_objects(api)
         yield InProcess(api, clock)
         registry.close()
