@@ -34,6 +34,7 @@ def containers(cluster: Cluster) -> dict[str, str]:
         status["containerID"]: status["state"]["running"]["startedAt"]
         for pod in cluster.pods()
         for status in pod["status"]["containerStatuses"]
+        if "running" in status["state"]
     }
 
 
@@ -79,8 +80,8 @@ def test_down_with_pods_and_up(cluster: Cluster, namespace: str) -> None:
     cluster.machine.pinnace("down", "--pods")
     assert cluster.machine.run("pgrep", "-f", "containerd-shim", check=False).stdout == ""
     cluster.machine.up()
+    until(lambda: len(now := containers(cluster)) == 3 and not set(before) & set(now))
     until(lambda: len(pods := cluster.pods()) == 3 and all(map(is_ready, pods)))
-    assert not set(before) & set(containers(cluster))
 
 
 def test_a_second_up_changes_nothing(cluster: Cluster) -> None:
