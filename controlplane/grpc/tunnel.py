@@ -31,6 +31,7 @@ from pinnace_wire.node_pb2_grpc import NodeTunnelServicer
 logger = logging.getLogger("controlplane.tunnel")
 
 OPEN_TIMEOUT_S: Final = 10.0
+_END_TIMEOUT_S: Final = 1.0
 # Requests that a node has not yet taken off its tunnel.
 _WAITING_MAX: Final = 64
 
@@ -44,14 +45,20 @@ class NodeSession(TunnelLeg):
         self.session_id = first.session_id
         self._first: Frame | None = first
         self.ended = asyncio.Event()
+        self.said_all = False
 
     async def receive(self) -> ChannelFrame | None:
         if self.ended.is_set():
             return None
-        if self._first is not None:
-            first, self._first = self._first, None
-            return ChannelFrame(Channel(first.channel), first.data, first.close)
-        return await super().receive()
+        frame = await self._next()
+        self.said_all = frame is None or (frame.channel is Channel.ERROR and frame.close)
+        return frame
+
+    async def _next(self) -> ChannelFrame | None:
+        if self._first is None:
+            return await super().receive()
+        first, self._first = self._first, None
+        return ChannelFrame(Channel(first.channel), first.data, first.close)
 
     def end(self) -> None:
         """Both sides are told; what the node still has to say is dropped."""
@@ -187,13 +194,18 @@ class NodeTunnels:
         return True
 
     def left(self, session: NodeSession) -> None:
-        """The session's call ends; a node that is still busy with it learns of it at once."""
+        """The session's call ends."""
         session.end()
         self._sessions.discard(session)
+
+    def tell_end(self, session: NodeSession) -> bool:
+        """Tell a node that nobody takes part in its session; False when it cannot be told."""
         connection = self._connections.get(session.node)
-        if connection is not None and not connection.waiting.full():
-            request = SessionRequest(session_id=session.session_id, end=SessionEnd())
-            connection.waiting.put_nowait(request)
+        if connection is None or connection.is_ended or connection.waiting.full():
+            return False
+        request = SessionRequest(session_id=session.session_id, end=SessionEnd())
+        connection.waiting.put_nowait(request)
+        return True
 
 
 async def _opened(session: NodeSession, node: str) -> NodeSession:
@@ -242,6 +254,9 @@ class NodeTunnelService(NodeTunnelServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, "nobody waits for this session")
         try:
             await session.ended.wait()
+            if not session.said_all and self._tunnels.tell_end(session):
+                # The node now cancels this call, which no status could pass while input is stuck.
+                await asyncio.sleep(_END_TIMEOUT_S)
         finally:
             self._tunnels.left(session)
 

@@ -271,6 +271,20 @@ async def test_a_session_ends_although_its_input_is_stuck(tmp_path: Path) -> Non
         await until(lambda: not made.tunnels._sessions, "the control plane's, too")
 
 
+async def test_a_session_may_end_beside_a_message_on_its_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rig(tmp_path) as made:
+        for _ in range(5):
+            session = await made.tunnels.open_exec("n1", run("cat", stdin=True))
+            async with background(session.send(ChannelFrame(Channel.STDIN, b"x"))):
+                await asyncio.sleep(0)
+                session.end()
+                await asyncio.sleep(0.02)
+        await until(lambda: not made.tunnel._sessions, "the agent's sessions have ended")
+    assert "ExecuteBatchError" not in caplog.text
+
+
 async def test_a_session_ends_when_the_agent_goes_away(tmp_path: Path) -> None:
     certificates = Certificates.make(tmp_path)
     tunnels = NodeTunnels()

@@ -9,10 +9,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from kubeapi.streams.channels import Channel, ChannelFrame, StreamOptions
+from kubeapi.streams.channels import SPDY_PROTOCOLS, Channel, ChannelFrame, StreamOptions
 from kubeapi.streams.legs import SpdyLeg
 from kubeapi.streams.remotecommand import SpdyChannels
 from kubeapi.streams.spdy import Role
+from kubeapi.streams.spdy_frames import Data, FrameWriter
 from kubeapi.streams.upgrade import upgrade
 from kubeapi.types import core_v1
 from tests.controlplane.podstreams_rig import Door, container_status, message_of, pod, rest_door
@@ -240,6 +241,26 @@ async def test_spdy(tmp_path: Path, protocol: str) -> None:
         stream.close()
         assert seen[Channel.STDOUT] == bytes(300_000)
         assert bool(seen[Channel.ERROR]) is (protocol == "v4")
+
+
+async def test_a_client_that_keeps_no_windows_is_held_up_by_its_socket(tmp_path: Path) -> None:
+    """As kubectl: it sends without end what the process does not read."""
+    path = "exec?command=sleep&command=60&stdin=true&stdout=true"
+    options = StreamOptions(stdin=True, stdout=True)
+    async with rest_door(tmp_path) as door:
+        chosen, stream = await upgrade(f"{door.url}{POD}/{path}", SPDY_PROTOCOLS, 5)
+        channels = SpdyChannels(Role.CLIENT, chosen, options)
+        await SpdyLeg(channels, stream).open(5)
+        frame = FrameWriter().encode(Data(channels._streams[Channel.STDIN], bytes(65536)))
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 1000:
+                stream.write(frame)
+                async with asyncio.timeout(0.5):
+                    await stream.drain()
+                sent += 1
+        stream.close()
+        assert sent < 500  # of 64 KiB each: what sockets, pipes and HTTP/2 windows hold
 
 
 @pytest.mark.parametrize(

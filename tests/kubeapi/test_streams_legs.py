@@ -94,6 +94,26 @@ async def test_both_directions_full_at_once_do_not_block_each_other() -> None:
     assert seen == len(block)
 
 
+async def test_a_sender_reads_on_for_its_own_window() -> None:
+    """Nobody receives at the server, as when its process takes no input; its output must go on."""
+    client, server, _ = await session()
+    await client.send(ChannelFrame(Channel.STDIN, bytes(40_000)))
+    # Passing this on tells the client of windows, which it keeps and tells of from then on.
+    seen = 0
+    while seen < 40_000:
+        seen += len((await server.receive()).data)
+    await client.send(ChannelFrame(Channel.STDIN, b"more"))
+    assert (await server.receive()).data == b"more"
+
+    async def read() -> None:
+        seen = 0
+        while seen < 500_000:
+            seen += len((await client.receive()).data)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(read(), server.send(ChannelFrame(Channel.STDOUT, bytes(500_000))))
+
+
 async def test_a_reader_that_does_not_read_holds_the_sender_up() -> None:
     client, server, near = await session()
     sending = asyncio.create_task(server.send(ChannelFrame(Channel.STDOUT, bytes(5_000_000))))

@@ -178,6 +178,33 @@ async def test_following_over_rotation_loses_nothing(tmp_path: Path) -> None:
     assert await followed.end() == b"one\ntwo\nthree\n4\n"
 
 
+def test_what_a_rotated_file_still_gets_comes_before_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_bytes(line("one"))
+    log = containerlogs._LogFile(path)
+    assert log.read() == line("one")
+    with path.open("ab") as old:
+        path.rename(tmp_path / "0.log.1")
+        path.write_bytes(line("three"))
+        assert log.look_for_rotation()
+        old.write(line("two"))
+    assert [log.read(), log.read(), log.read()] == [line("two"), line("three"), b""]
+    assert not log.look_for_rotation()
+    log.close()
+
+
+async def test_what_is_written_as_the_container_ends_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    path.write_bytes(line("one"))
+
+    def ends() -> bool:
+        with path.open("ab") as file:
+            file.write(line("last words"))
+        return False
+
+    assert await collect(path, ends, follow=True) == b"one\nlast words\n"
+
+
 async def test_following_with_a_limit_ends_at_it(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     path.write_bytes(THREE)
