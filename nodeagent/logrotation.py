@@ -50,7 +50,7 @@ class LogRotator:
                 await self._cri.reopen_log(container.id)
             except RuntimeServiceError:
                 # The runtime goes on writing to the file it has open: give it back its name.
-                rotated.rename(path)  # noqa: ASYNC240
+                rotated.rename(path)
                 raise
         except (OSError, RuntimeServiceError) as error:
             log.warning("log of container %s not rotated: %s", container.name, error)

@@ -113,7 +113,8 @@ async def _tcp(probe: core_v1.Probe, target: ProbeTarget, timeout_s: float) -> P
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
-        writer.close()
+            writer.close()
+            await writer.wait_closed()
     except TimeoutError:
         return ProbeResult(Outcome.FAILURE, f"dial tcp {host}:{port}: i/o timeout")
     except ConnectionRefusedError:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster import images
@@ -32,13 +32,26 @@ NAMESPACE = "k8s.io"
 START_LIMIT_S = 30.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class RealContainerd:
     """A containerd that runs; `root` is the temporary folder of everything."""
 
     root: Path
     socket: Path
-    process: subprocess.Popen[bytes]
+    argv: list[str]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Start it; one that was killed is buried first."""
+        if hasattr(self, "process"):
+            self.process.wait()
+        with (self.root / "containerd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.argv, stdout=log, stderr=log, start_new_session=True
+            )
 
     @property
     def endpoint(self) -> str:
@@ -95,11 +108,7 @@ def _start(root: Path) -> RealContainerd:
     config.write_text(containerd_config(parse_version(version.stdout), facts))
     for folder in (facts.cni_bin_dir, facts.cni_conf_dir, facts.registry_dir):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    with (root / "containerd.log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "--config", str(config)], stdout=log, stderr=log, start_new_session=True
-        )
-    return RealContainerd(root, Path(facts.socket), process)
+    return RealContainerd(root, Path(facts.socket), [binary, "--config", str(config)])
 
 
 async def _until_ready(containerd: RealContainerd) -> None:
@@ -118,7 +127,7 @@ async def _until_ready(containerd: RealContainerd) -> None:
         await client.close()
 
 
-async def _tear_down(containerd: RealContainerd) -> None:
+async def remove_sandboxes(containerd: RealContainerd) -> None:
     client = CriClient(containerd.endpoint)
     try:
         for sandbox in await client.list_sandboxes():
@@ -127,6 +136,12 @@ async def _tear_down(containerd: RealContainerd) -> None:
                 await client.remove_sandbox(sandbox.id)
     finally:
         await client.close()
+
+
+async def _tear_down(containerd: RealContainerd) -> None:
+    try:
+        await remove_sandboxes(containerd)
+    finally:
         containerd.process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(containerd.process.wait, 20)
         _unmount_below(containerd.root)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from realcontainerd import RealContainerd, agent_command, real_containerd
+from realcontainerd import RealContainerd, agent_command, real_containerd, remove_sandboxes
 
 from base import pki
 from base.clock import SystemClock
@@ -34,6 +34,7 @@ T = TypeVar("T")
 NODE = "testnode"
 ADDRESS = "192.0.2.10"  # TEST-NET-1, RFC 5737
 CLONE_NEWNET = 0x40000000
+CGROUP_ROOT = f"/pinnace-test-{os.getpid()}"
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 WAIT_S = 30.0
 
@@ -42,15 +43,27 @@ WAIT_S = 30.0
 class RealNode:
     """What a test works with: the API as an administrator, containerd, and the agent's process."""
 
-    client: LocalClient
     containerd: RealContainerd
     data_dir: Path
     flags: list[str]
+    plane_flags: list[str]
+    plane: ControlPlane = field(init=False)
+    client: LocalClient = field(init=False)
     agent: subprocess.Popen[bytes] | None = field(default=None)
 
     @property
     def agent_log(self) -> Path:
         return self.data_dir / "agent.log"
+
+    async def start_control_plane(self) -> None:
+        flags = parse_control_plane(self.plane_flags)
+        self.plane = ControlPlane(flags, SystemClock(), random.Random(7))
+        await self.plane.start()
+        assert self.plane.api is not None
+        self.client = LocalClient(self.plane.api, ADMIN)
+
+    async def stop_control_plane(self) -> None:
+        await self.plane.stop()
 
     def start_agent(self) -> None:
         with self.agent_log.open("ab") as log:
@@ -154,28 +167,18 @@ def phase(pod: core_v1.Pod) -> str:
 @contextlib.asynccontextmanager
 async def real_node(root: Path, *extra: str) -> AsyncIterator[RealNode]:
     """Control plane, containerd and agent, up; `extra` are flags of the agent."""
-    clock, rng = SystemClock(), random.Random(7)
     data_dir = root / "data"
     ports = _free_ports(2)
-    plane = ControlPlane(
-        parse_control_plane(
-            [
-                f"--data-dir={data_dir}",
-                "--bind-address=127.0.0.1",
-                "--advertise-address=127.0.0.1",
-                f"--secure-port={ports[0]}",
-                f"--grpc-port={ports[1]}",
-            ]
-        ),
-        clock,
-        rng,
-    )
+    plane_flags = [
+        f"--data-dir={data_dir}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={ports[0]}",
+        f"--grpc-port={ports[1]}",
+    ]
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(own_network())
         containerd = await stack.enter_async_context(real_containerd(root))
-        await plane.start()
-        assert plane.api is not None
-        pki.ensure_pki(data_dir / "pki", pki.node_and_proxy(NODE, [ADDRESS]), clock.now_s())
         flags = [
             f"--data-dir={data_dir}",
             f"--server=127.0.0.1:{ports[1]}",
@@ -185,16 +188,32 @@ async def real_node(root: Path, *extra: str) -> AsyncIterator[RealNode]:
             f"--cni-bin-dir={containerd.cni_bin}",
             f"--cni-conf-dir={containerd.cni_conf}",
             f"--cni-socket={containerd.socket.parent}/cni.sock",
-            f"--cgroup-root=/pinnace-test-{os.getpid()}",
+            f"--cgroup-root={CGROUP_ROOT}",
             *extra,
         ]
-        node = RealNode(LocalClient(plane.api, ADMIN), containerd, data_dir, flags)
+        node = RealNode(containerd, data_dir, flags, plane_flags)
+        await node.start_control_plane()
+        wanted = pki.node_and_proxy(NODE, [ADDRESS])
+        pki.ensure_pki(data_dir / "pki", wanted, SystemClock().now_s())
         node.start_agent()
         try:
             yield node
         finally:
             await node.stop_agent()
-            await plane.stop()
+            await node.stop_control_plane()
+            await _clean_up(containerd)
+
+
+async def _clean_up(containerd: RealContainerd) -> None:
+    """What the agent leaves on purpose: containers, and the cgroups above them."""
+    await remove_sandboxes(containerd)
+    _remove_cgroups(CGROUP_ROOT.lstrip("/"))
+
+
+def _remove_cgroups(root: str) -> None:
+    for folder in sorted(Path("/sys/fs/cgroup").glob(f"*/{root}/**/"), reverse=True):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @contextlib.contextmanager

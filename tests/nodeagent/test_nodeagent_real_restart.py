@@ -10,6 +10,8 @@ from realcontainerd import BUSYBOX
 from realnode import NODE, RealNode, is_ready, real_node, until
 
 from kubeapi.types import coordination_v1, core_v1
+from nodeagent.cri import CriClient
+from pinnace_wire import cri_pb2 as pb
 
 pytestmark = [pytest.mark.realtime, pytest.mark.needs("root", "containerd", "busybox", "iptables")]
 
@@ -74,6 +76,50 @@ async def test_sigterm_ends_the_agent_at_once_and_cleanly(tmp_path: Path) -> Non
         await renewed(node)
         again = await node.client.get(core_v1.Pod, "one", "default")
         assert ids(again) == ids(pod)
+
+
+async def test_pods_go_on_while_the_control_plane_is_away(tmp_path: Path) -> None:
+    async with real_node(tmp_path) as node:
+        before = await _with_one_pod(node)
+        await node.stop_control_plane()
+        node.containerd.ctr("task", "kill", "-s", "KILL", _container(before))
+        cri = CriClient(node.containerd.endpoint)
+        try:
+
+            async def runs_again() -> bool:
+                found = await cri.list_containers()
+                return any(c.state == pb.CONTAINER_RUNNING for c in found)
+
+            await until(runs_again)
+        finally:
+            await cri.close()
+        await node.start_control_plane()
+        again = await node.until("one", lambda p: ids(p)[0][1] == 1 and is_ready(p))
+        assert ids(again) != ids(before)
+        await node.delete("one")
+        await node.gone("one")
+
+
+async def test_containerd_may_restart_under_its_pods(tmp_path: Path) -> None:
+    async with real_node(tmp_path) as node:
+        before = await _with_one_pod(node)
+        node.containerd.process.kill()
+
+        async def node_ready() -> bool:
+            found = await node.client.get(core_v1.Node, NODE)
+            conditions = (found.status.conditions if found.status else None) or ()
+            return any(c.type == "Ready" and c.status == "True" for c in conditions)
+
+        async def node_unready() -> bool:
+            return not await node_ready()
+
+        await until(node_unready, 20)
+        node.containerd.start_again()
+        await until(node_ready, 20)
+        assert ids(await node.client.get(core_v1.Pod, "one", "default")) == ids(before)
+        # Exits are heard of again.
+        node.containerd.ctr("task", "kill", "-s", "KILL", _container(before))
+        await node.until("one", lambda p: ids(p)[0][1] == 1 and is_ready(p))
 
 
 async def test_a_node_says_what_it_is(tmp_path: Path) -> None:
