@@ -279,6 +279,7 @@ async def test_a_session_may_end_beside_a_message_on_its_way(
             session = await made.tunnels.open_exec("n1", run("cat", stdin=True))
             async with background(session.send(ChannelFrame(Channel.STDIN, b"x"))):
                 await asyncio.sleep(0)
+                session.said_all = True  # so that the call ends at once, with a status
                 session.end()
                 await asyncio.sleep(0.02)
         await until(lambda: not made.tunnel._sessions, "the agent's sessions have ended")

@@ -98,10 +98,14 @@ async def test_a_sender_reads_on_for_its_own_window() -> None:
     """Nobody receives at the server, as when its process takes no input; its output must go on."""
     client, server, _ = await session()
     await client.send(ChannelFrame(Channel.STDIN, bytes(40_000)))
-    # Passing this on tells the client of windows, which it keeps and tells of from then on.
     seen = 0
     while seen < 40_000:
         seen += len((await server.receive()).data)
+    # By now the client knows of windows; passing this on makes it tell of its own.
+    await server.send(ChannelFrame(Channel.STDOUT, bytes(40_000)))
+    seen = 0
+    while seen < 40_000:
+        seen += len((await client.receive()).data)
     await client.send(ChannelFrame(Channel.STDIN, b"more"))
     assert (await server.receive()).data == b"more"
 
