@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from cni.install import install
 from cni.server import CniServer, netlink, podnetwork
 from cni.server import node as node_module
 from cni.server import server as server_module
+from cni.server.addresses import Lease
 from cni.server.teardown import remove_all
 from tests.cni.netlab import (
     OUTSIDE_ADDRESS,
@@ -162,6 +164,43 @@ async def test_a_pod_gets_an_interface_that_reaches_everything(node: Lab, plugin
             assert await connect(first, OUTSIDE_ADDRESS, port) == UPLINK_ADDRESS.encode()
         async with who_calls(first) as port:
             assert await connect(first, "127.0.0.1", port) == b"127.0.0.1"
+
+
+async def test_settings_of_the_kernel(node: Lab, plugin: Plugin) -> None:
+    sh("sysctl -qw net.ipv4.ip_forward=0")
+    pod = node.space("a")
+    async with serving(plugin):
+        await plugin.add(pod, "a")
+    assert sh("sysctl -n net.ipv4.ip_forward") == "1\n"
+    # The gateway tells pods of a shorter way; they must not take it.
+    for scope in ("all", "eth0"):
+        assert pod.sh(f"sysctl -n net.ipv4.conf.{scope}.accept_redirects") == "0\n"
+
+
+async def test_one_container_is_wired_by_one_request_at_a_time(
+    node: Lab, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, active, most = podnetwork.attach, Counter[str](), Counter[str]()
+
+    def slow(bridge: podnetwork.Bridge, lease: Lease) -> Any:
+        active[lease.container_id] += 1
+        most[lease.container_id] = max(most[lease.container_id], active[lease.container_id])
+        most["all"] = max(most["all"], active.total())
+        time.sleep(0.02)
+        try:
+            return real(bridge, lease)
+        finally:
+            active[lease.container_id] -= 1
+
+    monkeypatch.setattr(podnetwork, "attach", slow)
+    a, b = node.space("a"), node.space("b")
+    async with serving(plugin):
+        requests = [_request("ADD", a, "a"), _request("ADD", b, "b")] * 4
+        answers = await asyncio.gather(*(_ask(plugin.socket, data) for data in requests))
+        assert len(set(answers)) == 2
+        assert all(answer.startswith(b"0 ") for answer in answers)
+        assert len(plugin.leases()) == len(ports()) == 2
+    assert most == {"a": 1, "b": 1, "all": 2}
 
 
 async def test_pods_reach_out_although_others_drop_forwarding(node: Lab, plugin: Plugin) -> None:
