@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from controlplane.auth.user import User
 from controlplane.grpc.identity import Context, caller
 from controlplane.grpc.refusals import refusing
-from kubeapi.errors import StatusError
+from kubeapi.errors import StatusError, bad_request
 from kubeapi.resources import ResourceInfo, find
 from pinnace_wire import resources_pb2 as pb
 from pinnace_wire.resources_pb2_grpc import ResourcesServicer
@@ -20,13 +20,25 @@ class _Addressed(Protocol):
     @property
     def resource(self) -> pb.Resource: ...
 
+    @property
+    def namespace(self) -> str: ...
 
-def _who_and_what(context: Context, request: _Addressed) -> tuple[User, ResourceInfo]:
+
+def _who_and_what(
+    context: Context, request: _Addressed, *, everywhere: bool = False
+) -> tuple[User, ResourceInfo]:
+    """The caller and the resource. Only with `everywhere` may the namespace be left out."""
     asked = request.resource
     info = find(asked.group, asked.version, asked.resource)
     if info is None:
         message = "the server could not find the requested resource"
         raise StatusError(404, "NotFound", message)
+    if request.namespace and not info.namespaced:
+        # Over HTTP there is no such path. Let through, a role in that namespace would authorize
+        # what only a cluster role may.
+        raise bad_request(f"{info.resource} are not in a namespace: it must be empty")
+    if info.namespaced and not request.namespace and not everywhere:
+        raise bad_request(f"{info.resource} are in a namespace: it must not be empty")
     return caller(context), info
 
 
@@ -47,7 +59,7 @@ class ResourcesService(ResourcesServicer):
 
     async def List(self, request: pb.ListRequest, context: Context) -> pb.ListResponse:
         async with refusing(context):
-            user, info = _who_and_what(context, request)
+            user, info = _who_and_what(context, request, everywhere=True)
             items, resource_version = await self._operations.list(
                 user,
                 info,
@@ -59,7 +71,7 @@ class ResourcesService(ResourcesServicer):
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> None:
         async with refusing(context):
-            user, info = _who_and_what(context, request)
+            user, info = _who_and_what(context, request, everywhere=True)
             events = self._operations.watch(
                 user,
                 info,

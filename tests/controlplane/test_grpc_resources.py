@@ -16,7 +16,14 @@ from controlplane.grpc.tunnel import NodeTunnels
 from kubeapi.client import PatchType
 from kubeapi.errors import Cause, StatusError, invalid
 from kubeapi.grpc_client import GrpcClient, status_error
-from kubeapi.types import authentication_v1, coordination_v1, core_v1, meta_v1, policy_v1
+from kubeapi.types import (
+    authentication_v1,
+    coordination_v1,
+    core_v1,
+    meta_v1,
+    policy_v1,
+    rbac_v1,
+)
 from pinnace_wire import resources_pb2 as pb
 from pinnace_wire.resources_pb2_grpc import ResourcesStub
 from tests.controlplane.inprocess import running_api
@@ -176,6 +183,37 @@ async def test_a_lease_keeps_its_six_digits(tmp_path: Path) -> None:
         )
         made = await clients["admin"].create(lease)
         assert made.spec.renewTime == "2026-01-02T03:04:05.000000Z"
+
+
+async def test_a_namespace_is_given_where_there_is_one_and_only_there(tmp_path: Path) -> None:
+    """A role in a namespace must not authorize what lies in none."""
+    async with door(tmp_path) as clients:
+        client = clients["admin"]
+        role = rbac_v1.Role(
+            metadata=meta_v1.ObjectMeta(name="all", namespace="default"),
+            rules=[rbac_v1.PolicyRule(apiGroups=["*"], resources=["*"], verbs=["*"])],
+        )
+        binding = rbac_v1.RoleBinding(
+            metadata=meta_v1.ObjectMeta(name="all", namespace="default"),
+            roleRef=rbac_v1.RoleRef(apiGroup="rbac.authorization.k8s.io", kind="Role", name="all"),
+            subjects=[
+                rbac_v1.Subject(apiGroup="rbac.authorization.k8s.io", kind="User", name="nobody")
+            ],
+        )
+        await client.create(role)
+        await client.create(binding)
+        other = clients["nobody"]
+        await other.create(configmap("mine"))
+        node = core_v1.Node(metadata=meta_v1.ObjectMeta(name="n1", namespace="default"))
+        with pytest.raises(StatusError, match="nodes are not in a namespace"):
+            await other.create(node)
+        with pytest.raises(StatusError, match="nodes are not in a namespace"):
+            await other.list(core_v1.Node, "default")
+        with pytest.raises(StatusError, match='User "nobody" cannot create resource "nodes"'):
+            await other.create(core_v1.Node(metadata=meta_v1.ObjectMeta(name="n1")))
+        with pytest.raises(StatusError, match="configmaps are in a namespace"):
+            await client.get(core_v1.ConfigMap, "mine")
+        assert len((await client.list(core_v1.ConfigMap)).items) >= 1
 
 
 class Echo:
