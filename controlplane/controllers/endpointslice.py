@@ -3,6 +3,7 @@
 Source: Kubernetes, `pkg/controller/endpointslice/endpointslice_controller.go`.
 """
 
+import asyncio
 import random
 from collections.abc import Iterable
 
@@ -22,6 +23,8 @@ BY_SERVICE = "service"
 # The informer shows our own writes within milliseconds; past this one of them is lost to it.
 STALE_RECHECK_S = 1.0
 LOST_AFTER_S = 30.0
+# Others get their turn in between; a pod that changes meanwhile wakes the Service again.
+PODS_PER_TURN = 500
 
 # uid -> (generation, when): slices as we wrote them last
 _Written = dict[str, tuple[int, float]]
@@ -110,7 +113,7 @@ class EndpointSliceController:
         existing = list(self._slices.by_index(BY_SERVICE, key))
         if self._is_stale(key, existing):
             return Result(STALE_RECHECK_S)
-        groups = self._groups(key, service)
+        groups = await self._groups(key, service)
         changes = plan.decide(service, groups, existing, rfc3339(self._clock.now_s()))
         await self._carry_out(key, changes)
         return DONE
@@ -125,14 +128,16 @@ class EndpointSliceController:
             for uid, (generation, written_s) in written.items()
         )
 
-    def _groups(self, key: str, service: core_v1.Service) -> plan.Groups:
+    async def _groups(self, key: str, service: core_v1.Service) -> plan.Groups:
         """Endpoints by address type and ports."""
         held, cached = self._endpoints.get(key, (service, {}))
         if held is not service:
             cached = {}
         fresh: dict[str, _Cached] = {}
         groups: plan.Groups = {}
-        for pod in self._service_pods.of(service):
+        for number, pod in enumerate(self._service_pods.of(service), 1):
+            if number % PODS_PER_TURN == 0:
+                await asyncio.sleep(0)
             if not service_pods.is_endpoint(pod, include_terminating=True):
                 continue
             uid = meta_of(pod).uid or ""

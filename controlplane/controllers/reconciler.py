@@ -86,7 +86,7 @@ class ControlLoop:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._workers):
-                    group.create_task(self._work())
+                    group.create_task(self._work(), name=self.name)
         finally:
             self._queue.close()
 

@@ -5,7 +5,6 @@ Source: Kubernetes, `pkg/controller/replicaset/replica_set.go`.
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -16,18 +15,18 @@ from controlplane.controllers.expectations import Expectations
 from controlplane.controllers.ownership import Claimer, controller_of, controller_uid
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
 from controlplane.controllers.recorder import NORMAL, WARNING, EventRecorder
-from controlplane.controllers.replicaset_plan import PodView
+from controlplane.controllers.replicaset_plan import Tally
 from kubeapi.client import Client
 from kubeapi.errors import StatusError
 from kubeapi.informer import SharedInformers, object_key
-from kubeapi.selectors import LabelMatcher, of_selector
 from kubeapi.types import apps_v1, core_v1
 
-# Counting pods takes time in proportion to their number; a ReplicaSet of a thousand is counted at
-# most ten times a second, whatever happens to its pods.
-COUNT_DELAY_PER_POD_S = 0.0001
-COUNT_DELAY_MAX_S = 0.5
-COUNT_AT_ONCE_PODS = 50
+# A ReplicaSet of many pods gathers their changes: its status, and what follows from that, is
+# written a few times a second, not once per pod.
+GATHER_FROM_PODS = 50
+GATHER_S = 0.1
+# The informer shows an adoption within milliseconds, and wakes us then.
+ADOPTION_RECHECK_S = 1.0
 
 BY_CONTROLLER = "controller uid, or orphans of a namespace"
 
@@ -35,28 +34,6 @@ BY_CONTROLLER = "controller uid, or orphans of a namespace"
 def by_controller(pod: core_v1.Pod) -> Iterable[str]:
     """Index of pods: the uid of the controller, or `orphan/<namespace>`."""
     return (controller_uid(pod) or f"orphan/{pods.meta_of(pod).namespace}",)
-
-
-@dataclass
-class _Views:
-    """Views of the pods of one ReplicaSet, made once per version of a pod."""
-
-    generation: int | None
-    matcher: LabelMatcher
-    template_labels: dict[str, str]
-    cached: dict[str, PodView] = field(default_factory=dict)
-
-    def of(self, controlled: Iterable[core_v1.Pod]) -> list[PodView]:
-        fresh: dict[str, PodView] = {}
-        cached = self.cached
-        for pod in controlled:
-            uid = pods.meta_of(pod).uid or ""
-            view = cached.get(uid)
-            if view is None or view.pod is not pod:
-                view = replicaset_plan.view(pod, self.matcher, self.template_labels)
-            fresh[uid] = view
-        self.cached = fresh
-        return list(fresh.values())
 
 
 class ReplicaSetController:
@@ -75,7 +52,7 @@ class ReplicaSetController:
         self._clock = clock
         self._claimer = Claimer(client, core_v1.Pod, apps_v1.ReplicaSet)
         self._expectations = Expectations(clock)
-        self._views: dict[str, _Views] = {}
+        self._tallies: dict[str, Tally] = {}
         self.loop = ControlLoop("replicaset", self.reconcile, clock, rng)
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index(BY_CONTROLLER, by_controller)
@@ -89,14 +66,22 @@ class ReplicaSetController:
     def _replica_set_changed(
         self, old: apps_v1.ReplicaSet | None, new: apps_v1.ReplicaSet | None
     ) -> None:
-        if new is None and old is not None:
-            self._expectations.forget(object_key(old))
-            self._views.pop(pods.meta_of(old).uid or "", None)
-        changed = new or old
-        if changed is not None:
-            self.loop.enqueue(object_key(changed))
+        if new is None:
+            if old is not None:
+                self._expectations.forget(object_key(old))
+                self._tallies.pop(pods.meta_of(old).uid or "", None)
+                self.loop.enqueue(object_key(old))
+            return
+        # A change of status is most often our own write, and nothing to hurry for.
+        same = old is not None and _spec_version(old) == _spec_version(new)
+        self.loop.enqueue(object_key(new), self._gather_s(new) if same else 0.0)
+
+    def _gather_s(self, rs: apps_v1.ReplicaSet) -> float:
+        count = len(self._pods.by_index(BY_CONTROLLER, pods.meta_of(rs).uid))
+        return GATHER_S if count > GATHER_FROM_PODS else 0.0
 
     def _pod_changed(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
+        self._count(old, new)
         if old is not None and (new is None or controller_uid(new) != controller_uid(old)):
             self._observe(old, gone=True)
         if new is None:
@@ -108,26 +93,31 @@ class ReplicaSetController:
         else:
             self._observe(new, created=old is None)
 
+    def _count(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
+        before = self._tallies.get(controller_uid(old)) if old is not None else None
+        after = self._tallies.get(controller_uid(new)) if new is not None else None
+        if old is not None and before is not None and before is not after:
+            before.drop(pods.meta_of(old).uid or "")
+        if new is not None and after is not None:
+            after.put(new)
+
     def _observe(self, pod: core_v1.Pod, *, gone: bool = False, created: bool = False) -> None:
-        key = self._key_of_controller(pod)
-        if key is None:
+        rs = self._controller_of(pod)
+        if rs is None:
             return
+        key = object_key(rs)
         if gone:
             self._expectations.deletion_observed(key, pods.meta_of(pod).uid or "")
         if created:
             self._expectations.creation_observed(key)
-        count = len(self._pods.by_index(BY_CONTROLLER, controller_uid(pod)))
-        late = count > COUNT_AT_ONCE_PODS
-        delay_s = min(COUNT_DELAY_MAX_S, count * COUNT_DELAY_PER_POD_S) if late else 0.0
-        self.loop.enqueue(key, delay_s)
+        self.loop.enqueue(key, self._gather_s(rs))
 
-    def _key_of_controller(self, pod: core_v1.Pod) -> str | None:
+    def _controller_of(self, pod: core_v1.Pod) -> apps_v1.ReplicaSet | None:
         owner = controller_of(pod)
         if owner is None or owner.kind != "ReplicaSet":
             return None
-        key = f"{pods.meta_of(pod).namespace}/{owner.name}"
-        rs = self._replica_sets.get(key)
-        return key if rs is not None and pods.meta_of(rs).uid == owner.uid else None
+        rs = self._replica_sets.get(f"{pods.meta_of(pod).namespace}/{owner.name}")
+        return rs if rs is not None and pods.meta_of(rs).uid == owner.uid else None
 
     def _wake_adopters(self, old: core_v1.Pod | None, new: core_v1.Pod) -> None:
         meta = pods.meta_of(new)
@@ -135,20 +125,18 @@ class ReplicaSetController:
         if was_orphan and old is not None and pods.meta_of(old).labels == meta.labels:
             return
         for rs in self._replica_sets.list():
-            matcher = self._views_of(rs).matcher
-            if pods.meta_of(rs).namespace == meta.namespace and matcher.matches(meta.labels):
+            same_namespace = pods.meta_of(rs).namespace == meta.namespace
+            if same_namespace and self._tally_of(rs).matcher.matches(meta.labels):
                 self.loop.enqueue(object_key(rs))
 
-    def _views_of(self, rs: apps_v1.ReplicaSet) -> _Views:
-        uid, generation = pods.meta_of(rs).uid or "", pods.meta_of(rs).generation
-        views = self._views.get(uid)
-        if views is None or views.generation != generation:
-            spec = rs.spec or apps_v1.ReplicaSetSpec()
-            template = spec.template.metadata if spec.template else None
-            labels = (template.labels if template else None) or {}
-            matcher = of_selector(spec.selector)
-            views = self._views[uid] = _Views(generation, matcher, labels)
-        return views
+    def _tally_of(self, rs: apps_v1.ReplicaSet) -> Tally:
+        uid = pods.meta_of(rs).uid or ""
+        tally = self._tallies.get(uid)
+        if tally is None or tally.generation != pods.meta_of(rs).generation:
+            tally = self._tallies[uid] = Tally(rs)
+            for pod in self._pods.by_index(BY_CONTROLLER, uid):
+                tally.put(pod)
+        return tally
 
     # What a run does.
 
@@ -157,40 +145,41 @@ class ReplicaSetController:
         if rs is None:
             self._expectations.forget(key)
             return DONE
+        # Asked for before the count: what is seen in between only makes the count truer.
         caught_up = self._expectations.satisfied(key)
-        views = await self._claimed(rs)
-        failures: list[Exception] = []
-        plan = replicaset_plan.Plan()
+        if await self._claim(rs):
+            return Result(ADOPTION_RECHECK_S)
+        tally = self._tally_of(rs)
+        surplus, failures = 0, list[Exception]()
         if caught_up and pods.meta_of(rs).deletionTimestamp is None:
-            active = [v.pod for v in views if v.active]
-            plan = replicaset_plan.decide(rs, active, self._related(rs), self._clock.now_s())
-            failures = await self._carry_out(key, rs, plan)
-        await self._write_status(rs, views, plan, failures)
+            surplus = replicaset_plan.surplus(rs, tally.active)
+            failures = await self._carry_out(key, rs, tally, surplus)
+        failure = None
+        if failures:
+            failure = ("FailedCreate" if surplus < 0 else "FailedDelete", str(failures[0]))
+        await self._write_status(rs, tally, failure)
         if failures:
             raise failures[0]
-        min_ready_s = (rs.spec.minReadySeconds if rs.spec else 0) or 0
-        now_s = self._clock.now_s()
-        return Result(replicaset_plan.next_available_in_s(views, min_ready_s, now_s))
+        min_ready_s = replicaset_plan.min_ready_s(rs)
+        return Result(tally.available(min_ready_s, self._clock.now_s())[1])
 
-    async def _claimed(self, rs: apps_v1.ReplicaSet) -> list[PodView]:
-        """Views of the pods it controls, after adopting orphans and releasing strangers."""
-        meta = pods.meta_of(rs)
-        tracked = self._views_of(rs)
-        views = tracked.of(self._pods.by_index(BY_CONTROLLER, meta.uid))
-        strangers = [v.pod for v in views if not v.matches]
+    async def _claim(self, rs: apps_v1.ReplicaSet) -> bool:
+        """Release pods that do not match and adopt those that do; whether any was adopted, and
+        will only be counted once the informer shows it."""
+        tally = self._tally_of(rs)
+        matches = tally.matcher.matches
+        strangers = [v.pod for v in tally.views() if not v.matches] if tally.strangers else []
         orphans = [
             pod
-            for pod in self._pods.by_index(BY_CONTROLLER, f"orphan/{meta.namespace}")
-            if pods.is_active(pod) and tracked.matcher.matches(pods.meta_of(pod).labels)
+            for pod in self._pods.by_index(BY_CONTROLLER, f"orphan/{pods.meta_of(rs).namespace}")
+            if pods.is_active(pod) and matches(pods.meta_of(pod).labels)
         ]
-        own = [v for v in views if v.matches]
         if not strangers and not orphans:
-            return own
+            return False
         adopted = await self._claimer.claim(
-            rs, strangers + orphans, lambda pod: tracked.matcher.matches(pods.meta_of(pod).labels)
+            rs, strangers + orphans, lambda pod: matches(pods.meta_of(pod).labels)
         )
-        labels = tracked.template_labels
-        return own + [replicaset_plan.view(pod, tracked.matcher, labels) for pod in adopted]
+        return bool(adopted)
 
     def _related(self, rs: apps_v1.ReplicaSet) -> Iterable[core_v1.Pod]:
         owner_uid = controller_uid(rs)
@@ -199,12 +188,15 @@ class ReplicaSetController:
             yield from self._pods.by_index(BY_CONTROLLER, pods.meta_of(sibling).uid)
 
     async def _carry_out(
-        self, key: str, rs: apps_v1.ReplicaSet, plan: replicaset_plan.Plan
+        self, key: str, rs: apps_v1.ReplicaSet, tally: Tally, surplus: int
     ) -> list[Exception]:
-        if plan.create:
-            return await self._create(key, rs, plan.create)
-        if plan.delete:
-            return await self._delete(key, rs, plan.delete)
+        if surplus < 0:
+            return await self._create(key, rs, -surplus)
+        if surplus > 0:
+            active = [v.pod for v in tally.views() if v.active and v.matches]
+            now_s = self._clock.now_s()
+            doomed = replicaset_plan.to_delete(rs, active, self._related(rs), now_s)
+            return await self._delete(key, rs, doomed)
         return []
 
     async def _create(self, key: str, rs: apps_v1.ReplicaSet, count: int) -> list[Exception]:
@@ -246,25 +238,23 @@ class ReplicaSetController:
         self._recorder.event(rs, NORMAL, "SuccessfulDelete", f"Deleted pod: {name}")
 
     async def _write_status(
-        self,
-        rs: apps_v1.ReplicaSet,
-        views: list[PodView],
-        plan: replicaset_plan.Plan,
-        failures: list[Exception],
+        self, rs: apps_v1.ReplicaSet, tally: Tally, failure: tuple[str, str] | None
     ) -> None:
-        failure = None
-        if failures:
-            failure = ("FailedCreate" if plan.create else "FailedDelete", str(failures[0]))
-        status = replicaset_plan.status(rs, views, failure, self._clock.now_s())
+        status = replicaset_plan.status(rs, tally, failure, self._clock.now_s())
         if status == rs.status:
             return
+        changed = msgspec.structs.replace(rs, status=status)
         try:
-            await self._client.update(
-                msgspec.structs.replace(rs, status=status), subresource="status"
-            )
+            await self._client.update(changed, subresource="status")
         except StatusError as error:
             if error.code != 404:
                 raise
+
+
+def _spec_version(rs: apps_v1.ReplicaSet) -> tuple[object, ...]:
+    """Differs when anything but the status did."""
+    meta = pods.meta_of(rs)
+    return meta.generation, meta.deletionTimestamp, meta.annotations, meta.ownerReferences
 
 
 def namespace_ends(error: Exception) -> bool:

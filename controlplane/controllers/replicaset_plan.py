@@ -11,7 +11,7 @@ from typing import Any
 
 from base.clock import parse_rfc3339, rfc3339
 from controlplane.controllers import pods
-from kubeapi.selectors import LabelMatcher
+from kubeapi.selectors import of_selector
 from kubeapi.types import apps_v1, core_v1
 
 # Pods created or deleted in one run: no ReplicaSet keeps the others waiting for long.
@@ -32,24 +32,64 @@ class PodView:
     fully_labeled: bool
 
 
-def view(pod: core_v1.Pod, matcher: LabelMatcher, template: dict[str, str]) -> PodView:
-    labels = pods.meta_of(pod).labels
-    return PodView(
-        pod=pod,
-        matches=matcher.matches(labels),
-        active=pods.is_active(pod),
-        terminating=pods.is_terminating(pod),
-        ready_since_s=pods.ready_since_s(pod),
-        fully_labeled=template.items() <= (labels or {}).items(),
-    )
+class Tally:
+    """Counts over the pods that one ReplicaSet controls, kept with every change of one of them.
 
+    Thousands of pods are not counted anew for each that becomes ready. A pod that does not match
+    the selector any more is only counted as a stranger.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How many pods to create, or which to delete; never both."""
+    def __init__(self, rs: apps_v1.ReplicaSet) -> None:
+        spec = rs.spec or apps_v1.ReplicaSetSpec()
+        template = spec.template.metadata if spec.template else None
+        self.generation = pods.meta_of(rs).generation
+        self.matcher = of_selector(spec.selector)
+        self._template_labels = (template.labels if template else None) or {}
+        self._views: dict[str, PodView] = {}
+        self.active = self.ready = self.fully_labeled = self.terminating = self.strangers = 0
 
-    create: int = 0
-    delete: Sequence[core_v1.Pod] = ()
+    def views(self) -> Iterable[PodView]:
+        return self._views.values()
+
+    def put(self, pod: core_v1.Pod) -> None:
+        """The pod is there, in this version."""
+        uid, labels = pods.meta_of(pod).uid or "", pods.meta_of(pod).labels
+        self.drop(uid)
+        view = self._views[uid] = PodView(
+            pod=pod,
+            matches=self.matcher.matches(labels),
+            active=pods.is_active(pod),
+            terminating=pods.is_terminating(pod),
+            ready_since_s=pods.ready_since_s(pod),
+            fully_labeled=self._template_labels.items() <= (labels or {}).items(),
+        )
+        self._count(view, 1)
+
+    def drop(self, uid: str) -> None:
+        view = self._views.pop(uid, None)
+        if view is not None:
+            self._count(view, -1)
+
+    def _count(self, view: PodView, by: int) -> None:
+        if not view.matches:
+            self.strangers += by
+            return
+        self.terminating += by * view.terminating
+        if view.active:
+            self.active += by
+            self.ready += by * (view.ready_since_s is not None)
+            self.fully_labeled += by * view.fully_labeled
+
+    def available(self, min_ready_s: int, now_s: float) -> tuple[int, float]:
+        """How many are available, and in how many seconds the next one will be (0: none is)."""
+        if not min_ready_s:
+            return self.ready, 0.0
+        waits_s = [
+            max(0.0, v.ready_since_s + min_ready_s - now_s)
+            for v in self._views.values()
+            if v.matches and v.active and v.ready_since_s is not None
+        ]
+        return waits_s.count(0.0), min((wait_s for wait_s in waits_s if wait_s), default=0.0)
 
 
 def wanted(rs: apps_v1.ReplicaSet) -> int:
@@ -57,24 +97,28 @@ def wanted(rs: apps_v1.ReplicaSet) -> int:
     return 1 if replicas is None else replicas
 
 
-def decide(
+def min_ready_s(rs: apps_v1.ReplicaSet) -> int:
+    return (rs.spec.minReadySeconds if rs.spec else 0) or 0
+
+
+def surplus(rs: apps_v1.ReplicaSet, active: int) -> int:
+    """Pods too many (or, below zero, too few), as many as one run may delete or create."""
+    return max(-BURST_REPLICAS, min(BURST_REPLICAS, active - wanted(rs)))
+
+
+def to_delete(
     rs: apps_v1.ReplicaSet,
     active: Sequence[core_v1.Pod],
     related: Iterable[core_v1.Pod],
     now_s: float,
-) -> Plan:
-    """`active` are the pods it controls, `related` those of every ReplicaSet of the same owner."""
-    surplus = len(active) - wanted(rs)
-    if surplus < 0:
-        return Plan(create=min(-surplus, BURST_REPLICAS))
-    if surplus == 0:
-        return Plan()
-    surplus = min(surplus, BURST_REPLICAS)
-    if surplus == len(active):
-        return Plan(delete=active)
+) -> Sequence[core_v1.Pod]:
+    """The pods to give up now. `related` are those of every ReplicaSet of the same owner: of two
+    nodes, the one that has more of them gives one up."""
+    count = surplus(rs, len(active))
+    if wanted(rs) == 0:
+        return active[:count]  # all of them go, in whatever order
     per_node = Counter(pods.spec_of(pod).nodeName for pod in related if pods.is_active(pod))
-    ranked = sorted(active, key=lambda pod: deletion_rank(pod, per_node, now_s))
-    return Plan(delete=ranked[:surplus])
+    return sorted(active, key=lambda pod: deletion_rank(pod, per_node, now_s))[:count]
 
 
 def _log_age(since_s: float | None, now_s: float) -> int:
@@ -113,38 +157,20 @@ def deletion_rank(
     )
 
 
-def available_in_s(ready_since_s: float | None, min_ready_s: int, now_s: float) -> float | None:
-    """As `pods.available_in_s`, of a view."""
-    if ready_since_s is None:
-        return None
-    return max(0.0, ready_since_s + min_ready_s - now_s) if min_ready_s else 0.0
-
-
-def next_available_in_s(views: Iterable[PodView], min_ready_s: int, now_s: float) -> float:
-    """Seconds until the next ready pod becomes available; 0 where none is waiting to."""
-    waits = (available_in_s(v.ready_since_s, min_ready_s, now_s) for v in views if v.active)
-    return min((wait_s for wait_s in waits if wait_s), default=0.0)
-
-
 def status(
-    rs: apps_v1.ReplicaSet,
-    views: Sequence[PodView],
-    failure: tuple[str, str] | None,
-    now_s: float,
+    rs: apps_v1.ReplicaSet, tally: Tally, failure: tuple[str, str] | None, now_s: float
 ) -> apps_v1.ReplicaSetStatus:
     """The status to be; `failure` is (reason, message) of pods that could not be made or removed.
 
     Counts that are zero are absent, as Kubernetes writes them.
     """
-    active = [v for v in views if v.active]
-    min_ready_s = (rs.spec.minReadySeconds if rs.spec else 0) or 0
-    available = sum(available_in_s(v.ready_since_s, min_ready_s, now_s) == 0.0 for v in active)
+    available, _ = tally.available(min_ready_s(rs), now_s)
     return apps_v1.ReplicaSetStatus(
-        replicas=len(active),
-        fullyLabeledReplicas=sum(v.fully_labeled for v in active) or None,
-        readyReplicas=sum(v.ready_since_s is not None for v in active) or None,
+        replicas=tally.active,
+        fullyLabeledReplicas=tally.fully_labeled or None,
+        readyReplicas=tally.ready or None,
         availableReplicas=available or None,
-        terminatingReplicas=sum(v.terminating for v in views),
+        terminatingReplicas=tally.terminating,
         observedGeneration=pods.meta_of(rs).generation,
         conditions=_conditions(rs, failure, now_s),
     )

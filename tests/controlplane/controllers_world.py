@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from base.clock import LoopClock, rfc3339, rfc3339_micro
+from base.clock import rfc3339, rfc3339_micro
 from controlplane.controllers.manager import Manager
 from controlplane.scheduler.scheduler import Scheduler
 from kubeapi.errors import StatusError
@@ -25,7 +25,7 @@ class World:
 
     def __init__(self, api: InProcess) -> None:
         self.api = api
-        self.clock = LoopClock()
+        self.clock = api.clock
         self.manager: Manager | None = None
         self.scheduler: Scheduler | None = None
         self.beating: set[str] = set()
