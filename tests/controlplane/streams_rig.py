@@ -58,10 +58,10 @@ class Certificates:
 
 @contextlib.asynccontextmanager
 async def grpc_door(
-    certificates: Certificates, operations: Any, tunnels: NodeTunnels
+    certificates: Certificates, operations: Any, tunnels: NodeTunnels, port: int = 0
 ) -> AsyncIterator[int]:
     door = await grpc_server.start(
-        "127.0.0.1:0",
+        f"127.0.0.1:{port}",
         *certificates.pair("server"),
         certificates.folder / "ca.crt",
         operations,

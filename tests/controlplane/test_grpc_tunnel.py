@@ -394,6 +394,23 @@ async def test_a_node_that_comes_again_takes_the_place_of_its_stale_tunnel() -> 
     assert not tunnels.is_connected("n1")
 
 
+async def test_the_agent_finds_a_control_plane_that_was_away(tmp_path: Path) -> None:
+    certificates = Certificates.make(tmp_path)
+    first, second = NodeTunnels(), NodeTunnels()
+    server = SessionServer(HostContainers(), SystemClock())
+    async with contextlib.AsyncExitStack() as stack:
+        async with grpc_door(certificates, None, first) as port:
+            channel = await stack.enter_async_context(certificates.channel(port, "node"))
+            tunnel = Tunnel(channel, "n1", server, SystemClock(), random.Random(1))
+            await stack.enter_async_context(background(tunnel.run()))
+            await until(lambda: first.is_connected("n1"), "connected")
+        await until(lambda: not tunnel.is_connected, "the agent knows that it is away")
+        await asyncio.sleep(1)
+        await stack.enter_async_context(grpc_door(certificates, None, second, port))
+        await until(lambda: second.is_connected("n1"), "connected again")
+        await stack.pop_all().aclose()
+
+
 async def test_the_agent_comes_back_after_a_restart_of_the_control_plane(tmp_path: Path) -> None:
     async with rig(tmp_path) as made:
         made.tunnels.close()
