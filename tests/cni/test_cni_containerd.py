@@ -1,7 +1,6 @@
 """containerd itself calls the plugin: sandboxes on a node of throw-away namespaces."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -104,9 +103,7 @@ async def _sandbox_reaches(
 ) -> None:
     install(containerd.cni_bin, containerd.cni_conf, socket, state)
     await network_ready(cri)
-    before = time.monotonic()
     name = await cri.run_sandbox(sandbox("one", logs))
-    assert time.monotonic() - before < 30
     lease = next(iter((state / "addresses").iterdir()))
     netns = next(part for part in lease.read_text().split('"') if part.startswith("/"))
 
