@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 RUNTIME_WAIT_S = 60.0
 RECONCILE_PERIOD_S = 300.0
 IMAGES_PERIOD_S = 60.0
+NETWORK_RETRY_S = 5.0
 
 
 class StartError(Exception):
@@ -231,8 +232,12 @@ class _Parts:
             group.create_task(self._pods.run(), name="informer of pods")
             await self._pods.synced.wait()
             while True:
-                await self.manager.reconcile()
-                await self._network.reconcile()
+                try:
+                    await self.manager.reconcile()
+                    await self._network.reconcile()
+                except Exception:
+                    # What could not be cleaned up now is found again the next time.
+                    log.exception("cleaning up what no pod accounts for failed")
                 await self._clock.sleep(RECONCILE_PERIOD_S)
 
     async def _read_runtime(self) -> None:
@@ -271,6 +276,8 @@ class _Parts:
                     self._health_changed()
             except (OSError, ValueError, RuntimeError) as error:
                 log.error("the pod network cannot be set up: %s", error)
+                await self._clock.sleep(NETWORK_RETRY_S)
+                self._node_changed.set()
 
 
 async def _coroutine(part: Callable[[], Awaitable[None]]) -> None:

@@ -142,6 +142,14 @@ class CriClient:
         timeout_s = grace_s + STOP_MARGIN_S
         await self._runtime("StopContainer", request, pb.StopContainerResponse, timeout_s)
 
+    async def update_resources(
+        self, container_id: str, resources: pb.LinuxContainerResources
+    ) -> None:
+        request = pb.UpdateContainerResourcesRequest(container_id=container_id, linux=resources)
+        await self._runtime(
+            "UpdateContainerResources", request, pb.UpdateContainerResourcesResponse
+        )
+
     async def remove_container(self, container_id: str) -> None:
         request = pb.RemoveContainerRequest(container_id=container_id)
         await self._runtime("RemoveContainer", request, pb.RemoveContainerResponse)

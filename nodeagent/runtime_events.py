@@ -8,7 +8,8 @@ missed; where it does not, one a second does its work. Neighbours: `runtime_read
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import grpc.aio
 
@@ -28,7 +29,10 @@ NAMESPACE = "k8s.io"
 # The CRI learns of an exit from the same event as we do, a moment before or after.
 # On a machine under load that moment is long.
 CONFIRM_DELAYS_S = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, *[1.0] * 30)
-_EXITS = f'namespace=="{NAMESPACE}",topic=="/tasks/exit"'
+EXIT, OOM = "/tasks/exit", "/tasks/oom"
+_FILTERS = [f'namespace=="{NAMESPACE}",topic=="{topic}"' for topic in (EXIT, OOM)]
+# The CRI notes an OOM kill on its own, perhaps after the exit that it caused.
+OOM_NOTED_S = 0.2
 
 
 class RuntimeEvents:
@@ -82,7 +86,7 @@ class RuntimeEvents:
             request_serializer=events_pb.SubscribeRequest.SerializeToString,
             response_deserializer=events_pb.Envelope.FromString,
         )
-        call = subscribe(events_pb.SubscribeRequest(filters=[_EXITS]))
+        call = subscribe(events_pb.SubscribeRequest(filters=_FILTERS))
         await call.wait_for_connection()
         self._following = True
         self._backoff.reset()
@@ -92,15 +96,27 @@ class RuntimeEvents:
             yield envelope
 
     def _handle(self, envelope: events_pb.Envelope) -> None:
+        if envelope.topic == OOM:
+            killed = tasks_pb.TaskOOM.FromString(envelope.event.value)
+            self._start(self._look_again(killed.container_id))
+            return
         ended = tasks_pb.TaskExit.FromString(envelope.event.value)
         # A process that exec started has an id of its own; its end changes nothing here.
         if ended.id == ended.container_id:
-            self._confirm(ended.container_id)
+            self._start(self._wake_when_ended(ended.container_id))
 
-    def _confirm(self, runtime_id: str) -> None:
-        task = asyncio.create_task(self._wake_when_ended(runtime_id), name="confirm exit")
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="runtime event")
         self._confirming.add(task)
         task.add_done_callback(self._confirming.discard)
+
+    async def _look_again(self, container_id: str) -> None:
+        """Read once more what may have been read before its reason was known."""
+        await self._clock.sleep(OOM_NOTED_S)
+        uid = self._reader.uid_of(container_id)
+        if uid is not None:
+            self._reader.forget_record(container_id)
+            self._wake(uid)
 
     async def _wake_when_ended(self, runtime_id: str) -> None:
         """Wake the pod once the CRI says so too: a look before that would find it running."""

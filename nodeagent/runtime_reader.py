@@ -65,6 +65,11 @@ class RuntimeReader:
         """Tell whose a container is that was just made: it may end before it is read."""
         self._owner[runtime_id] = uid
 
+    def forget_record(self, container_id: str) -> None:
+        """Have the container's status read again."""
+        for key in [k for k in self._records if k[0] == container_id]:
+            del self._records[key]
+
     def find(self, container_id: str) -> ContainerRecord | None:
         for container in self.pods.get(self._owner.get(container_id, ""), PodRuntime()).containers:
             if container.id == container_id:

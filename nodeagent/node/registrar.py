@@ -74,7 +74,7 @@ class Registrar:
                     await self._write_status()
                 backoff.reset()
                 delay_s = LOOK_PERIOD_S
-            except (StatusError, TimeoutError) as error:
+            except (StatusError, OSError) as error:
                 if isinstance(error, StatusError) and error.code in (404, 409):
                     self.node = None
                 delay_s = backoff.next_delay_s()

@@ -16,6 +16,7 @@ from nodeagent.pods.spec import (
     Container,
     being_deleted,
     containers,
+    ephemeral_containers,
     host_network,
     init_containers,
     is_sidecar,
@@ -61,6 +62,7 @@ class PodActions:
     attempt: int = 0
     init_to_start: tuple[str, ...] = ()
     to_start: tuple[str, ...] = ()
+    ephemeral_to_start: tuple[str, ...] = ()
     to_kill: tuple[Kill, ...] = ()
 
     @property
@@ -69,7 +71,7 @@ class PodActions:
 
     @property
     def starts(self) -> tuple[str, ...]:
-        return self.init_to_start + self.to_start
+        return self.ephemeral_to_start + self.init_to_start + self.to_start
 
 
 @dataclass
@@ -80,6 +82,7 @@ class _Plan:
     init: list[str] = field(default_factory=list)
     start: list[str] = field(default_factory=list)
     kill: list[Kill] = field(default_factory=list)
+    ephemeral: list[str] = field(default_factory=list)
 
     def done(self, sandbox_id: str, attempt: int) -> PodActions:
         return PodActions(
@@ -88,6 +91,7 @@ class _Plan:
             attempt=attempt,
             init_to_start=tuple(self.init),
             to_start=tuple(self.start),
+            ephemeral_to_start=tuple(self.ephemeral),
             to_kill=tuple(self.kill),
         )
 
@@ -101,6 +105,9 @@ def compute_pod_actions(
     if renew:
         return _with_new_sandbox(pod, runtime, attempt, sandbox_id)
     plan = _Plan()
+    # They may come before initialization is complete, and are never started twice.
+    names = [c.name or "" for c in ephemeral_containers(pod)]
+    plan.ephemeral = [name for name in names if runtime.current(name) is None]
     initialized = _plan_init_containers(pod, runtime, verdicts, plan)
     if plan.kill_pod or not initialized:
         return plan.done(sandbox_id, attempt)
@@ -109,6 +116,7 @@ def compute_pod_actions(
         plan.kill_pod = True
         # Sidecars must not keep alive a pod that is done.
         plan.init = []
+        plan.ephemeral = []
     return plan.done(sandbox_id, attempt)
 
 

@@ -69,7 +69,7 @@ def container_config(
         stdin_once=bool(container.stdinOnce),
         tty=bool(container.tty),
         linux=pb.LinuxContainerConfig(
-            resources=_resources(pod, container, machine),
+            resources=container_resources(pod, container, machine),
             security_context=container_security(pod, container, image),
         ),
     )
@@ -84,7 +84,7 @@ def _mount(mount: ContainerMount) -> pb.Mount:
     )
 
 
-def _resources(
+def container_resources(
     pod: core_v1.Pod, container: Container, machine: Machine
 ) -> pb.LinuxContainerResources:
     limits = container_limits(container)

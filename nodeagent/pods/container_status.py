@@ -3,39 +3,26 @@
 Source: the kubelet's `convertToAPIContainerStatuses` and prober `UpdatePodStatus`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import msgspec
 
 from base.clock import rfc3339
 from kubeapi.types import core_v1
 from nodeagent.pods.actions import Verdicts, should_restart
+from nodeagent.pods.observed import Observed
+from nodeagent.pods.resize import given
 from nodeagent.pods.runtime_state import ContainerRecord, ContainerState, PodRuntime
 from nodeagent.pods.spec import Container, init_containers, is_sidecar
-
-
-@dataclass(frozen=True)
-class StartFailure:
-    """Why a container does not run although it should: its `waiting` reason and message."""
-
-    reason: str
-    message: str
 
 
 def container_statuses(
     pod: core_v1.Pod,
     wanted: list[Container],
-    runtime: PodRuntime,
-    failures: Mapping[str, StartFailure],
-    verdicts: Verdicts,
+    seen: Observed,
     old: list[core_v1.ContainerStatus] | None,
 ) -> list[core_v1.ContainerStatus]:
     """Statuses of `wanted` (the init or the regular containers of `pod`), sorted by name."""
     before = {status.name: status for status in old or ()}
-    statuses = [
-        _container_status(pod, c, runtime, failures, verdicts, before.get(c.name)) for c in wanted
-    ]
+    statuses = [_container_status(pod, c, seen, before.get(c.name)) for c in wanted]
     if wanted and wanted[0] in init_containers(pod):
         return statuses
     return sorted(statuses, key=lambda status: status.name or "")
@@ -44,25 +31,23 @@ def container_statuses(
 def _container_status(
     pod: core_v1.Pod,
     container: Container,
-    runtime: PodRuntime,
-    failures: Mapping[str, StartFailure],
-    verdicts: Verdicts,
+    seen: Observed,
     old: core_v1.ContainerStatus | None,
 ) -> core_v1.ContainerStatus:
     name = container.name or ""
-    record = runtime.current(name)
-    state, last = _states(pod, container, runtime, old)
-    failure = failures.get(name)
+    record = seen.runtime.current(name)
+    state, last = _states(pod, container, seen.runtime, old)
+    failure = seen.start_failures.get(name)
     if failure is not None and should_restart(pod, container, record):
         last = state if state.terminated is not None else last
         waiting = core_v1.ContainerStateWaiting(reason=failure.reason, message=failure.message)
         state = core_v1.ContainerState(waiting=waiting)
-    started = _is_started(container, record, verdicts)
+    started = _is_started(container, record, seen.verdicts)
     status = core_v1.ContainerStatus(
         name=name,
         state=state,
         lastState=last,
-        ready=_is_ready(pod, container, record, started, verdicts),
+        ready=_is_ready(pod, container, record, started, seen.verdicts),
         started=started,
         restartCount=_restart_count(record, old),
         image=(record.image if record and record.image else container.image) or "",
@@ -70,7 +55,7 @@ def _container_status(
         containerID=container_id(record) if record else (old.containerID if old else None),
         volumeMounts=_mount_statuses(container),
     )
-    return _with_resources(status, container) if record is not None else status
+    return _with_resources(status, container, record, seen) if record is not None else status
 
 
 def container_id(record: ContainerRecord) -> str:
@@ -177,12 +162,16 @@ def _mount_statuses(container: Container) -> list[core_v1.VolumeMountStatus] | N
 
 
 def _with_resources(
-    status: core_v1.ContainerStatus, container: Container
+    status: core_v1.ContainerStatus,
+    container: Container,
+    record: ContainerRecord,
+    seen: Observed,
 ) -> core_v1.ContainerStatus:
-    """KEP-1287: what the container was given."""
+    """KEP-1287: what the pod was allotted, and what the container really has."""
     wanted = container.resources or core_v1.ResourceRequirements()
+    actual = seen.resized.get(record.id) or given(record.annotations) or wanted
     return msgspec.structs.replace(
         status,
         allocatedResources=wanted.requests or None,
-        resources=core_v1.ResourceRequirements(limits=wanted.limits, requests=wanted.requests),
+        resources=core_v1.ResourceRequirements(limits=actual.limits, requests=actual.requests),
     )

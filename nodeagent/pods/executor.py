@@ -14,10 +14,9 @@ from nodeagent.cgroups import CgroupError, CgroupManager
 from nodeagent.cri import CriClient, RuntimeServiceError
 from nodeagent.events import EventRecorder
 from nodeagent.images import Credentials, ImageError, ImageManager
-from nodeagent.pods.actions import PodActions
+from nodeagent.pods.actions import Kill, KillReason, PodActions
 from nodeagent.pods.backoff import FailureBackoff, go_duration
-from nodeagent.pods.container_config import container_config
-from nodeagent.pods.container_status import StartFailure
+from nodeagent.pods.container_config import container_config, container_resources
 from nodeagent.pods.dns import pod_dns, read_host_resolv_conf
 from nodeagent.pods.env import ConfigError, References, build_env
 from nodeagent.pods.hooks import HookError, run_hook
@@ -26,15 +25,19 @@ from nodeagent.pods.identity import container_hash
 from nodeagent.pods.interrupt import uninterrupted
 from nodeagent.pods.killing import Killer
 from nodeagent.pods.mounts import container_mounts
+from nodeagent.pods.observed import StartFailure
+from nodeagent.pods.resize import Resize, given, plan
 from nodeagent.pods.runtime_state import ContainerRecord, PodRuntime
 from nodeagent.pods.sandbox_config import pod_log_directory, sandbox_config
 from nodeagent.pods.settings import Settings
 from nodeagent.pods.spec import (
     EMPTY_STATUS,
     Container,
+    all_containers,
     event_name,
     find_container,
     host_network,
+    target_of,
     uid_of,
 )
 from nodeagent.runtime_reader import RuntimeReader, sandbox_record
@@ -52,6 +55,8 @@ class Book:
 
     failures: dict[str, StartFailure] = field(default_factory=dict)
     crashes: FailureBackoff = field(default_factory=FailureBackoff)
+    # What containers, by id, were given since they were made.
+    resized: dict[str, core_v1.ResourceRequirements] = field(default_factory=dict)
     retry_after_s: float | None = None
 
     def retry_in(self, delay_s: float) -> None:
@@ -87,6 +92,8 @@ class _Start:
     pod_ips: tuple[str, ...]
     restart_count: int
     material: Material
+    # The container whose processes this one sees, for an ephemeral container.
+    target_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,7 @@ class PodExecutor:
                 pod_ips,
                 _next_restart(pod, name, record),
                 material,
+                _target_id(pod, name, runtime),
             )
             any_started = await self._start(start, book) or any_started
         return any_started
@@ -199,6 +207,29 @@ class PodExecutor:
         book.failures[container.name or ""] = StartFailure("CrashLoopBackOff", message)
         book.retry_in(wait_s)
         return True
+
+    async def resize(self, pod: core_v1.Pod, runtime: PodRuntime, book: Book) -> None:
+        """Bring the limits of containers that run to what the spec asks for now."""
+        for container in all_containers(pod):
+            record = runtime.current(container.name or "")
+            if record is None or not record.running:
+                continue
+            actual = book.resized.get(record.id) or given(record.annotations)
+            step = plan(container, actual)
+            if step is Resize.RESTART:
+                text = f"Container {container.name} resize requires restart"
+                kill = Kill(record, text, KillReason.CHANGED)
+                await self.killer.kill_container(pod, record, kill)
+            elif step is Resize.UPDATE:
+                limits = container_resources(pod, container, self.settings.machine)
+                try:
+                    await self.cri.update_resources(record.id, limits)
+                except RuntimeServiceError as error:
+                    text = f"Error resizing container {container.name}: {error}"
+                    self.events.pod(pod, "Warning", "ResizeError", text, container.name or "")
+                    book.retry_in(CONFIG_RETRY_S)
+                    continue
+                book.resized[record.id] = container.resources or core_v1.ResourceRequirements()
 
     async def _start(self, start: _Start, book: Book) -> bool:
         name = start.container.name or ""
@@ -245,7 +276,7 @@ class PodExecutor:
             start.restart_count,
             hosts_file(pod, addresses, settings.cluster_dns.domain),
         )
-        return container_config(
+        config = container_config(
             pod,
             start.container,
             restart_count=start.restart_count,
@@ -254,6 +285,10 @@ class PodExecutor:
             mounts=mounts,
             machine=settings.machine,
         )
+        if start.target_id:
+            options = config.linux.security_context.namespace_options
+            options.pid, options.target_id = pb.TARGET, start.target_id
+        return config
 
     async def _create_and_start(self, start: _Start, config: pb.ContainerConfig) -> str:
         name, pod = start.container.name or "", start.pod
@@ -269,7 +304,8 @@ class PodExecutor:
         hook = start.container.lifecycle.postStart if start.container.lifecycle else None
         if hook is None:
             return
-        address = start.pod_ips[0] if start.pod_ips else ""
+        addresses = self.settings.node.host_ips if host_network(pod) else start.pod_ips
+        address = addresses[0] if addresses else ""
         try:
             await run_hook(self.cri, self.clock, hook, start.container, container_id, address)
         except HookError:
@@ -289,3 +325,8 @@ def _next_restart(pod: core_v1.Pod, name: str, record: ContainerRecord | None) -
     every = [*(status.initContainerStatuses or ()), *(status.containerStatuses or ())]
     known = next((s for s in every if s.name == name and s.containerID), None)
     return (known.restartCount or 0) + 1 if known is not None else 0
+
+
+def _target_id(pod: core_v1.Pod, name: str, runtime: PodRuntime) -> str:
+    target = runtime.current(target_of(pod, name))
+    return target.id if target is not None and target.running else ""

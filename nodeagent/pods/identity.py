@@ -10,6 +10,7 @@ import json
 import msgspec
 
 from kubeapi.types import core_v1
+from nodeagent.pods.resize import RESOURCES, noted
 from nodeagent.pods.spec import Container, metadata, spec_of, termination_grace_s
 
 POD_NAME = "io.kubernetes.pod.name"
@@ -65,6 +66,7 @@ def container_annotations(
         TERMINATION_PATH: container.terminationMessagePath or "/dev/termination-log",
         TERMINATION_POLICY: container.terminationMessagePolicy or "File",
         POD_GRACE_S: str(termination_grace_s(spec_of(pod))),
+        RESOURCES: noted(container),
     }
     if container.lifecycle is not None and container.lifecycle.preStop is not None:
         found[PRE_STOP] = msgspec.json.encode(container.lifecycle.preStop).decode()

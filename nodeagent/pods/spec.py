@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from kubeapi.types import core_v1, meta_v1
 
 Container = core_v1.Container
@@ -42,9 +44,24 @@ def init_containers(pod: core_v1.Pod) -> list[Container]:
     return spec_of(pod).initContainers or []
 
 
+def ephemeral_containers(pod: core_v1.Pod) -> list[Container]:
+    """Containers that `kubectl debug` adds to a pod that runs, with the fields all have."""
+    return [
+        msgspec.convert(msgspec.to_builtins(one), Container)
+        for one in spec_of(pod).ephemeralContainers or ()
+    ]
+
+
+def target_of(pod: core_v1.Pod, name: str) -> str:
+    """The container whose processes an ephemeral container is to see; "" for none."""
+    every = spec_of(pod).ephemeralContainers or ()
+    return next((one.targetContainerName or "" for one in every if one.name == name), "")
+
+
 def all_containers(pod: core_v1.Pod) -> Iterator[Container]:
     yield from init_containers(pod)
     yield from containers(pod)
+    yield from ephemeral_containers(pod)
 
 
 def find_container(pod: core_v1.Pod, name: str) -> Container | None:

@@ -4,21 +4,18 @@ Source: the kubelet's `generateAPIPodStatus` and `getPhase`. `status_writer` sen
 here; nothing here asks anybody.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import msgspec
 
 from base.clock import rfc3339
 from kubeapi.types import core_v1
-from nodeagent.pods.actions import Verdicts
 from nodeagent.pods.conditions import OWNED, build_conditions, settle
-from nodeagent.pods.container_status import StartFailure, container_statuses
+from nodeagent.pods.container_status import container_statuses
+from nodeagent.pods.observed import Observed
 from nodeagent.pods.qos import qos_class
-from nodeagent.pods.runtime_state import PodRuntime
 from nodeagent.pods.spec import (
     EMPTY_STATUS,
     containers,
+    ephemeral_containers,
     host_network,
     init_containers,
     is_sidecar,
@@ -30,27 +27,6 @@ from nodeagent.pods.spec import (
 FINAL = ("Succeeded", "Failed")
 
 
-@dataclass(frozen=True)
-class PodFailure:
-    """Why the whole pod failed: DeadlineExceeded, a rejected admission."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What the status is built from, beside the pod itself."""
-
-    runtime: PodRuntime = field(default_factory=PodRuntime)
-    start_failures: Mapping[str, StartFailure] = field(default_factory=dict)
-    verdicts: Verdicts = field(default_factory=Verdicts)
-    host_ips: tuple[str, ...] = ()
-    # All that ran has ended for good, whatever the restart policy says.
-    terminal: bool = False
-    failure: PodFailure | None = None
-
-
 def build_pod_status(pod: core_v1.Pod, seen: Observed, now_s: float) -> core_v1.PodStatus:
     """The status that `pod`, whose present status is the old one, has now."""
     old = pod.status or EMPTY_STATUS
@@ -58,18 +34,20 @@ def build_pod_status(pod: core_v1.Pod, seen: Observed, now_s: float) -> core_v1.
     inits = container_statuses(
         pod,
         init_containers(pod),
-        seen.runtime,
-        seen.start_failures,
-        seen.verdicts,
+        seen,
         old.initContainerStatuses,
     )
     regular = container_statuses(
         pod,
         containers(pod),
-        seen.runtime,
-        seen.start_failures,
-        seen.verdicts,
+        seen,
         old.containerStatuses,
+    )
+    ephemeral = container_statuses(
+        pod,
+        ephemeral_containers(pod),
+        seen,
+        old.ephemeralContainerStatuses,
     )
     phase = _settled_phase(pod, old, inits, regular, seen)
     others = [c for c in old.conditions or () if c.type not in OWNED]
@@ -91,6 +69,7 @@ def build_pod_status(pod: core_v1.Pod, seen: Observed, now_s: float) -> core_v1.
         conditions=settle(pod, conditions, old.conditions, now),
         initContainerStatuses=inits or None,
         containerStatuses=regular or None,
+        ephemeralContainerStatuses=ephemeral or None,
         hostIP=seen.host_ips[0] if seen.host_ips else None,
         hostIPs=[core_v1.HostIP(ip=ip) for ip in seen.host_ips] or None,
         podIP=ips[0] if ips else None,

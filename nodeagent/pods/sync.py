@@ -8,6 +8,7 @@ from the runtime, but back-off.
 """
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Callable
 
@@ -16,12 +17,14 @@ import msgspec
 from base.clock import parse_rfc3339
 from kubeapi.errors import StatusError
 from kubeapi.types import core_v1
+from nodeagent.cgroups import CgroupError
 from nodeagent.pods.actions import PodActions, compute_pod_actions
 from nodeagent.pods.conditions import OWNED
 from nodeagent.pods.executor import Book
 from nodeagent.pods.garbage import find_garbage
 from nodeagent.pods.interrupt import uninterrupted
 from nodeagent.pods.killing import MIN_DELETE_GRACE_S, deletion_grace_s
+from nodeagent.pods.observed import Observed, PodFailure
 from nodeagent.pods.runtime_state import ContainerRecord, PodRuntime
 from nodeagent.pods.sandbox_config import pod_log_directory
 from nodeagent.pods.spec import (
@@ -33,7 +36,7 @@ from nodeagent.pods.spec import (
     spec_of,
     uid_of,
 )
-from nodeagent.pods.status import FINAL, Observed, PodFailure, build_pod_status
+from nodeagent.pods.status import FINAL, build_pod_status
 from nodeagent.pods.support import unsupported
 from nodeagent.pods.tools import Tools
 from nodeagent.volumes.payload import VolumeError
@@ -90,8 +93,6 @@ class PodSync:
         runtime = PodRuntime() if self._known_empty else await tools.reader.read_pod(self.uid)
         if self._deadline_passed() or self._rejected(runtime):
             return
-        if runtime.sandboxes:
-            tools.cgroups.ensure_pod(self.pod)
         self._publish(runtime)
         verdicts = tools.probes.verdicts(self.uid)
         actions = compute_pod_actions(self.pod, runtime, verdicts)
@@ -99,6 +100,7 @@ class PodSync:
             self._known_empty = False
         await self._apply(actions, runtime)
         runtime = await tools.reader.read_pod(self.uid)
+        await self._fit_limits(runtime)
         self._follow_probes(runtime)
         status = self._publish(runtime)
         if status.phase in FINAL:
@@ -141,6 +143,20 @@ class PodSync:
             if started and actions.init_to_start:
                 # A sidecar that runs lets the next container start; nothing else would tell.
                 self._wake()
+
+    async def _fit_limits(self, runtime: PodRuntime) -> None:
+        """The pod's cgroup and the containers' have what the spec asks for now.
+
+        A pod that grows does so before its containers, one that shrinks after them: the kernel
+        refuses a parent less than its children have.
+        """
+        tools, pod = self._tools, self.pod
+        if not runtime.running:
+            return
+        with contextlib.suppress(CgroupError):
+            tools.cgroups.ensure_pod(pod)
+        await tools.executor.resize(pod, runtime, self.book)
+        tools.cgroups.ensure_pod(pod)
 
     def _rejected(self, runtime: PodRuntime) -> bool:
         """Whether the node has no room for a pod that is not here yet."""
@@ -227,6 +243,7 @@ class PodSync:
             host_ips=tools.settings.node.host_ips,
             terminal=terminal,
             failure=self._failure,
+            resized=self.book.resized,
         )
         before = _with_conditions_of_others(self.status, self.pod.status)
         pod = msgspec.structs.replace(self.pod, status=before)

@@ -13,6 +13,7 @@ from typing import Any
 from base.backoff import Backoff
 from kubeapi.errors import StatusError
 from kubeapi.types import core_v1
+from nodeagent.cgroups import CgroupError
 from nodeagent.cri import RuntimeServiceError
 from nodeagent.pods.executor import SandboxError
 from nodeagent.pods.spec import being_deleted, full_name, metadata, uid_of
@@ -29,6 +30,7 @@ RETRY_MAX_S = 60.0
 # What goes wrong around a pod without the agent being at fault.
 _EXPECTED = (
     RuntimeServiceError,
+    CgroupError,
     SandboxError,
     VolumeError,
     StatusError,

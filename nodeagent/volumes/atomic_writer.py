@@ -38,9 +38,16 @@ def write_payload(
         _own_folders(fresh, group)
     _point(target / DATA, target / DATA_TMP, fresh.name)
     _link_names(target, {PurePosixPath(path).parts[0] for path in payload})
-    if current is not None:
-        shutil.rmtree(current, ignore_errors=True)
+    _drop_others(target, fresh.name)
     return True
+
+
+def _drop_others(target: Path, kept: str) -> None:
+    """The folder that was current, and any that a crash left half made."""
+    for entry in target.iterdir():
+        is_ours = entry.name.startswith("..") and entry.is_dir() and not entry.is_symlink()
+        if is_ours and entry.name != kept:
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _check(path: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from base.clock import Clock, rfc3339_micro
 from kubeapi.quantity import units
 from kubeapi.types import core_v1
+from nodeagent.pods.qos import pod_limits
 from nodeagent.pods.spec import all_containers, full_name, spec_of, uid_of
 from nodeagent.volumes.atomic_writer import DATA, write_payload
 from nodeagent.volumes.hostpath import host_path
@@ -119,7 +120,7 @@ class VolumeManager:
         fresh = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         if source.medium == "Memory":
-            mount_tmpfs(folder, units(source.sizeLimit) or None)
+            mount_tmpfs(folder, units(source.sizeLimit) or pod_limits(spec_of(pod)).memory_bytes)
         group = _fs_group(pod)
         if fresh:
             os.chmod(folder, 0o777 if group is None else 0o2777)

@@ -3,7 +3,6 @@
 Calls libc directly: starting /bin/mount would cost some milliseconds per volume.
 """
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -43,13 +42,15 @@ def unmount(target: Path) -> None:
 
 
 def mounts_below(folder: Path) -> list[Path]:
-    """Mount points under `folder`, the deepest first."""
-    prefix = f"{folder}/"
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/self/mounts").read_text().splitlines()
-        points = [_unescaped(line.split()[1]) for line in lines]
-        return [Path(p) for p in sorted(points, key=len, reverse=True) if p.startswith(prefix)]
-    return []
+    """Mount points under `folder`, the deepest first. Raises OSError where that cannot be known.
+
+    The kernel names them without symlinks, so `folder` is resolved: what is overlooked here would
+    be deleted through.
+    """
+    prefix = f"{folder.resolve()}/"
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    points = [_unescaped(line.split()[1]) for line in lines]
+    return [Path(p) for p in sorted(points, key=len, reverse=True) if p.startswith(prefix)]
 
 
 def is_mount_point(path: Path) -> bool:

@@ -272,6 +272,16 @@ def test_sidecars(
     assert brief(compute_pod_actions(pod, have, Verdicts(**verdicts))) == expected
 
 
+def test_ephemeral_containers_start_once_and_at_any_time() -> None:
+    debug = {"name": "debug", "image": "i", "targetContainerName": "a"}
+    pod = make_pod(init=(container("i"),), ephemeralContainers=[debug])
+    first = compute_pod_actions(pod, runtime(record(pod, "i")))
+    assert (first.ephemeral_to_start, first.starts) == (("debug",), ("debug",))
+    for state in ("running", "exited"):
+        have = runtime(record(pod, "i"), record(pod, "debug", state, exit_code=1))
+        assert compute_pod_actions(pod, have).starts == ()
+
+
 def test_sidecars_do_not_keep_a_finished_pod_alive() -> None:
     pod = make_pod(init=(SIDECAR,), restartPolicy="Never")
     have = runtime(record(pod, "side", "exited", exit_code=1), record(pod, "a", "exited"))

@@ -229,6 +229,16 @@ def test_room_on_the_node() -> None:
     assert admission.admit(pod("b", "600m"), runs_already=False) is None
 
 
+def test_a_sysctl_that_reaches_beyond_the_pod_is_forbidden() -> None:
+    def refusal(name: str) -> str:
+        context = {"sysctls": [{"name": name, "value": "1"}]}
+        found = Admission({}).admit(make_pod(securityContext=context), runs_already=False)
+        return found.reason if found else ""
+
+    assert refusal("net.ipv4.tcp_syncookies") == ""
+    assert refusal("kernel.msgmax") == "SysctlForbidden"
+
+
 def test_garbage_keeps_the_last_two_runs() -> None:
     pod = make_pod()
     runs = [record(pod, "a", "exited", restart_count=n, sandbox_id=f"s{n}") for n in (3, 2, 1, 0)]

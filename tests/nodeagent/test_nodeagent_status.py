@@ -8,9 +8,9 @@ from podmaker import container, make_pod, record, runtime
 
 from kubeapi.types import core_v1
 from nodeagent.pods.actions import Verdicts
-from nodeagent.pods.container_status import StartFailure
+from nodeagent.pods.observed import Observed, PodFailure, StartFailure
 from nodeagent.pods.runtime_state import PodRuntime, SandboxRecord
-from nodeagent.pods.status import Observed, PodFailure, build_pod_status
+from nodeagent.pods.status import build_pod_status
 
 NOW_S = 1_767_225_600.0
 NOW = "2026-01-01T00:00:00Z"

@@ -157,6 +157,23 @@ async def test_only_volumes_that_are_mounted_are_set_up() -> None:
     assert volume_type((spec_of(pod).volumes or [])[0]) == "nfs"
 
 
+@pytest.mark.realtime
+@pytest.mark.needs("root")
+async def test_nothing_is_deleted_through_a_mount(tmp_path: Path) -> None:
+    """Also where the agent's folder is reached by a symlink, which /proc/mounts never shows."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("kept")
+    (tmp_path / "link").symlink_to("real")
+    volumes = manager(tmp_path / "link")
+    target = volumes.pod_dir("uid-p") / "volume-subpaths" / "v" / "a" / "0"
+    bind_subpath(tmp_path / "precious", ".", target)
+    assert (target / "file").exists()
+    await volumes.remove_pod("uid-p")
+    assert not volumes.pod_dir("uid-p").exists()
+    assert (tmp_path / "precious" / "file").read_text() == "kept"
+
+
 def payload(**contents: str) -> dict[str, FileData]:
     return {name: FileData(text.encode()) for name, text in contents.items()}
 
@@ -177,6 +194,7 @@ def test_a_crash_between_two_steps_heals(tmp_path: Path) -> None:
     (tmp_path / "..t0.half-made").mkdir()
     assert write_payload(tmp_path, payload(a="2"), "t2")
     assert files(tmp_path) == {"a": b"2"}
+    assert not (tmp_path / "..t0.half-made").exists()
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a/../../x", "..x", ""])
