@@ -116,7 +116,7 @@ def ask(request: bytes) -> int:
         connection.close()
     head, found, body = answer.partition(b"\n")
     status, _, length = head.partition(b" ")
-    if not found or len(body) != int(length):
+    if not found or not status.isdigit() or length != b"%d" % len(body):
         raise AgentAway("the connection was cut before the answer was complete")
     sys.stdout.buffer.write(body)
     sys.stdout.buffer.flush()

@@ -129,7 +129,7 @@ def test_add_waits_for_an_agent_that_is_being_restarted(tmp_path: Path) -> None:
 
     def start_late() -> None:
         # The first agent dies on us before it has answered; the next one is better.
-        servers.append(Server(installed.socket, [b"0 99\ncut", b"", b"0 2\nok"]))
+        servers.append(Server(installed.socket, [b"0 99\ncut", b"", b"x\n", b"0 2\nok"]))
 
     timer = threading.Timer(0.2, start_late)
     timer.start()

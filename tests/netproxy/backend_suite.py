@@ -6,6 +6,7 @@ import dataclasses
 import socket
 from collections.abc import Awaitable, Callable
 
+from cni.server import firewall
 from kubeapi.types import core_v1, discovery_v1
 from netproxy.backends import Backend, BackendFailure
 from netproxy.model import RuleSet
@@ -327,6 +328,28 @@ async def cleanup_leaves_what_was_there(make: Callable[[], Backend], w: World) -
     assert not await make().cleanup()
 
 
+async def beside_the_pod_networks_rules(make: Callable[[], Backend], w: World) -> None:
+    """Whoever of the two rooms comes first, and where forwarding is dropped, as with Docker."""
+    a, client = w.pod("a"), w.pod("client")
+    sh("iptables -P FORWARD DROP")
+    wanted = rules(web(ports="80:30080"), behind(a), service("none", vip="10.96.0.99"))
+    for pod_network_first in (True, False):
+        backend = make()
+        if pod_network_first:
+            await firewall.ensure("10.244.0.0/24", "10.244.0.0/16")
+        await backend.apply(wanted)
+        await firewall.ensure("10.244.0.0/24", "10.244.0.0/16")
+        assert await backend.is_intact()
+        assert (await call(client.space, VIP, 80)).startswith("a ")
+        assert (await call(w.outside, UPLINK_ADDRESS, 30080)).startswith("a ")
+        assert (await call(client.space, a.address, 8080)) == f"a {client.address}"
+        assert await call(client.space, "10.96.0.99", 80) == REFUSED
+        await backend.cleanup()
+        assert (await call(client.space, a.address, 8080)) == f"a {client.address}"
+        await firewall.remove()
+        assert "PINNACE" not in sh("iptables-save")
+
+
 async def the_same_rules_are_written_once(make: Callable[[], Backend], w: World) -> None:
     a = w.pod("a")
     backend = make()
@@ -356,5 +379,6 @@ CHECKS: list[Check] = [
     a_change_after_tampering_works_too,
     a_refused_change_changes_nothing,
     cleanup_leaves_what_was_there,
+    beside_the_pod_networks_rules,
     the_same_rules_are_written_once,
 ]
