@@ -187,6 +187,7 @@ class Node:
                 await asyncio.wait([self._saving])
             else:
                 await asyncio.sleep(0)
+                self._drive()
 
     def _schedule(self) -> None:
         if self._turn is None and self._saving is None and not self._closed:
