@@ -12,6 +12,13 @@ EMPTY = "*nat\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n*filter\n:FORWARD ACCEPT [0:0]
 POD, CLUSTER = "10.244.3.0/24", "10.244.0.0/16"
 
 
+def use_variant(directory: Path, variant: str) -> None:
+    """Debian's package has both variants; where one is missing, the machine's own is judged."""
+    program = Path(f"/usr/sbin/xtables-{variant}-multi")
+    for tool in ("iptables", "iptables-save", "iptables-restore") if program.exists() else ():
+        (directory / tool).symlink_to(program)
+
+
 def saved() -> str:
     return sh("iptables-save -t nat") + sh("iptables-save -t filter")
 
@@ -57,10 +64,7 @@ def test_nothing_of_ours_needs_no_removal() -> None:
 async def test_rules_come_once_are_repaired_and_go_without_a_trace(
     node: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
-    program = Path(f"/usr/sbin/xtables-{variant}-multi")
-    # Debian's package has both variants; where one is missing, the machine's own is judged twice.
-    for tool in ("iptables", "iptables-save", "iptables-restore") if program.exists() else ():
-        (tmp_path / tool).symlink_to(program)
+    use_variant(tmp_path, variant)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     sh("iptables -A FORWARD -s 10.99.0.0/16 -j DROP")
     sh("iptables -t nat -A POSTROUTING -s 10.99.0.0/16 -j MASQUERADE")
