@@ -77,6 +77,15 @@ class Material:
         return replace(self, references=replace(self.references, pod_ips=pod_ips))
 
 
+@dataclass(frozen=True)
+class Sandbox:
+    """The sandbox that containers are started in."""
+
+    id: str
+    attempt: int
+    ips: tuple[str, ...]
+
+
 class SandboxError(Exception):
     """The sandbox could not be made; the event has been written."""
 
@@ -87,9 +96,8 @@ class _Start:
 
     pod: core_v1.Pod
     container: Container
-    sandbox_id: str
-    sandbox: pb.PodSandboxConfig
-    pod_ips: tuple[str, ...]
+    sandbox: Sandbox
+    sandbox_config: pb.PodSandboxConfig
     restart_count: int
     material: Material
     # The container whose processes this one sees, for an ephemeral container.
@@ -121,8 +129,8 @@ class PodExecutor:
         for kill in actions.to_kill:
             await self.killer.kill_container(pod, kill.container, kill)
 
-    async def create_sandbox(self, pod: core_v1.Pod, attempt: int) -> tuple[str, tuple[str, ...]]:
-        """A new sandbox's id and addresses. Raises SandboxError."""
+    async def create_sandbox(self, pod: core_v1.Pod, attempt: int) -> Sandbox:
+        """A new sandbox. Raises SandboxError."""
         _, missing = pod_dns(pod, self.settings.cluster_dns, read_host_resolv_conf())
         if missing is not None:
             self.events.pod(pod, "Warning", "MissingClusterDNS", missing)
@@ -136,7 +144,7 @@ class PodExecutor:
             text = f"Failed to create pod sandbox: {error}"
             self.events.pod(pod, "Warning", "FailedCreatePodSandBox", text)
             raise SandboxError(text) from None
-        return sandbox_id, sandbox_record(status).ips
+        return Sandbox(sandbox_id, attempt, sandbox_record(status).ips)
 
     def _sandbox_config(self, pod: core_v1.Pod, attempt: int) -> pb.PodSandboxConfig:
         dns, _ = pod_dns(pod, self.settings.cluster_dns, read_host_resolv_conf())
@@ -155,9 +163,7 @@ class PodExecutor:
         self,
         pod: core_v1.Pod,
         names: tuple[str, ...],
-        sandbox_id: str,
-        attempt: int,
-        pod_ips: tuple[str, ...],
+        sandbox: Sandbox,
         runtime: PodRuntime,
         material: Material,
         book: Book,
@@ -166,7 +172,7 @@ class PodExecutor:
 
         True where at least one started.
         """
-        sandbox = self._sandbox_config(pod, attempt)
+        config = self._sandbox_config(pod, sandbox.attempt)
         any_started = False
         for name in names:
             container = find_container(pod, name)
@@ -178,9 +184,8 @@ class PodExecutor:
             start = _Start(
                 pod,
                 container,
-                sandbox_id,
                 sandbox,
-                pod_ips,
+                config,
                 _next_restart(pod, name, record),
                 material,
                 _target_id(pod, name, runtime),
@@ -267,7 +272,7 @@ class PodExecutor:
     def _config(self, start: _Start, image: pb.Image) -> pb.ContainerConfig:
         pod, settings = start.pod, self.settings
         env = build_env(pod, start.container, start.material.references)
-        addresses = settings.node.host_ips if host_network(pod) else start.pod_ips
+        addresses = settings.node.host_ips if host_network(pod) else start.sandbox.ips
         mounts = container_mounts(
             start.container,
             start.material.volumes,
@@ -292,7 +297,9 @@ class PodExecutor:
 
     async def _create_and_start(self, start: _Start, config: pb.ContainerConfig) -> str:
         name, pod = start.container.name or "", start.pod
-        container_id = await self.cri.create_container(start.sandbox_id, config, start.sandbox)
+        container_id = await self.cri.create_container(
+            start.sandbox.id, config, start.sandbox_config
+        )
         self.reader.claim(container_id, uid_of(pod))
         self.events.pod(pod, "Normal", "Created", "Container created", name)
         await self.cri.start_container(container_id)
@@ -304,7 +311,7 @@ class PodExecutor:
         hook = start.container.lifecycle.postStart if start.container.lifecycle else None
         if hook is None:
             return
-        addresses = self.settings.node.host_ips if host_network(pod) else start.pod_ips
+        addresses = self.settings.node.host_ips if host_network(pod) else start.sandbox.ips
         address = addresses[0] if addresses else ""
         try:
             await run_hook(self.cri, self.clock, hook, start.container, container_id, address)

@@ -20,7 +20,7 @@ from kubeapi.types import core_v1
 from nodeagent.cgroups import CgroupError
 from nodeagent.pods.actions import PodActions, compute_pod_actions
 from nodeagent.pods.conditions import OWNED
-from nodeagent.pods.executor import Book
+from nodeagent.pods.executor import Book, Sandbox
 from nodeagent.pods.garbage import find_garbage
 from nodeagent.pods.interrupt import uninterrupted
 from nodeagent.pods.killing import MIN_DELETE_GRACE_S, deletion_grace_s
@@ -115,11 +115,11 @@ class PodSync:
             return
         if actions.kill_pod or actions.to_kill:
             await tools.executor.kill(pod, actions, runtime)
-        sandbox, ips = actions.sandbox_id, _ips(runtime)
+        sandbox = Sandbox(actions.sandbox_id, actions.attempt, _ips(runtime))
         if actions.kill_pod and not actions.create_sandbox:
             return
         try:
-            material = await tools.material.gather(pod, ips)
+            material = await tools.material.gather(pod, sandbox.ips)
         except VolumeError as error:
             tools.events.pod(pod, "Warning", "FailedMount", str(error))
             raise
@@ -128,16 +128,14 @@ class PodSync:
             self.book.retry_in(renew_s)
         if actions.create_sandbox:
             making = tools.executor.create_sandbox(pod, actions.attempt)
-            sandbox, ips = await uninterrupted(making)
+            sandbox = await uninterrupted(making)
         if actions.starts:
             started = await tools.executor.start_containers(
                 pod,
                 actions.starts,
                 sandbox,
-                actions.attempt,
-                ips,
                 runtime,
-                material.with_ips(ips),
+                material.with_ips(sandbox.ips),
                 self.book,
             )
             if started and actions.init_to_start:

@@ -135,6 +135,13 @@ def test_services_as_docker_links() -> None:
     }
 
 
+def test_what_the_user_sets_comes_before_what_a_service_gives() -> None:
+    given = References(services=[service("web", "10.96.0.9", (80, "http", "TCP"))])
+    env = [{"name": "WEB_SERVICE_HOST", "value": "own"}, {"name": "X", "value": "$(WEB_PORT)"}]
+    found = env_of(given, env=env)
+    assert (found["WEB_SERVICE_HOST"], found["X"]) == ("own", "tcp://10.96.0.9:80")
+
+
 def test_which_services_are_seen() -> None:
     api = service("kubernetes", "10.96.0.1", (443, "https", "TCP"))
     other = service("other", "10.96.0.2", (1, "a", "TCP"), namespace="elsewhere")

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from realcontainerd import BUSYBOX
 from realnode import NODE, RealNode, is_ready, phase, real_node, until
+from realregistry import registry
 
 from cluster import images
 from kubeapi.types import core_v1
@@ -300,6 +301,30 @@ async def an_image_that_is_not_there(node: RealNode) -> None:
     assert await node.event("pull", "BackOff") == said
     reasons = {reason for reason, _ in await node.events("pull")}
     assert {"Pulling", "Failed", "BackOff"} <= reasons
+
+
+@scenario
+async def an_image_behind_a_password(node: RealNode) -> None:
+    async with registry() as source:
+        config = {".dockerconfigjson": base64.b64encode(source.docker_config.encode()).decode()}
+        await node.create(
+            core_v1.Secret,
+            {
+                "metadata": {"name": "pull", "namespace": "default"},
+                "type": "kubernetes.io/dockerconfigjson",
+                "data": config,
+            },
+        )
+        wanted = shell("sleep 1000") | {"image": source.image}
+        await node.pod("locked-out", spec(wanted))
+        await node.until("locked-out", waits_with("ErrImagePull"))
+        assert source.refused
+        await node.pod("let-in", spec(wanted, imagePullSecrets=[{"name": "pull"}]))
+        pod = await node.ready("let-in")
+        assert status_of(pod).image == source.image
+        said = [m for r, m in await node.events("let-in") if r == "Pulled"]
+        assert said[0].startswith(f'Successfully pulled image "{source.image}" in ')
+        await node.delete("locked-out")
 
 
 @scenario
