@@ -24,7 +24,6 @@ T = TypeVar("T")
 # lock, so it is asked again, but not for ever.
 DUMP_ATTEMPTS = 5
 IFF_UP = 1
-IFA_F_NOPREFIXROUTE = 0x200
 RT_SCOPE_LINK = 253
 
 
