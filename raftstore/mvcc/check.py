@@ -93,8 +93,9 @@ _Interval = tuple[bytes, bytes | None]
 
 def _check_duplicates(operations: Sequence[Operation]) -> tuple[set[bytes], list[_Interval]]:
     """Raise where one revision could write a key twice (etcd `checkIntervals`). A put may stand in
-    both branches of a nested transaction: only one of them runs. Returns the keys put and the
-    ranges deleted."""
+    both branches of a nested transaction: only one of them runs. etcd 3.4 overlooks a deletion
+    without an end, and dies of a put with `ignore_value` behind it; here it is refused. Returns
+    the keys put and the ranges deleted."""
     deleted = [bounds(o.key, o.range_end) for o in operations if isinstance(o, DeleteRange)]
     put: set[bytes] = set()
     for operation in operations:

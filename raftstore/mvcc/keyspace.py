@@ -123,13 +123,14 @@ class Keyspace:
     def events_of(self, revision: int) -> Iterator[Event]:
         """The events of a past revision. What an event replaced is told where it can be read."""
         readable = revision - 1 >= self.compact_revision
-        replaced: dict[bytes, KeyValue] = {}
+        # One nested transaction may delete what another one has put.
+        before: dict[bytes, KeyValue | None] = {}
         for kv in self.changes_of(revision):
-            prev = replaced.get(kv.key)
-            if prev is None and readable:
-                prev = self.at(kv.key, revision - 1)
-            if kv.version:
-                replaced[kv.key] = kv
+            if kv.key in before:
+                prev = before[kv.key]
+            else:
+                prev = self.at(kv.key, revision - 1) if readable else None
+            before[kv.key] = kv if kv.version else None
             yield Event(kv, prev)
 
     # -- compaction: at once in what can be read, in slices in memory

@@ -37,6 +37,8 @@ def run_range(keyspace: Keyspace, request: Range, revision: int) -> RangeResult:
         count = len(kvs)
     if request.count_only:
         return RangeResult(revision, [], count)
+    if request.limit > 0 and not _needs_all(request):
+        kvs = kvs[: request.limit + 1]
     kvs = _sort(request, _filter(request, kvs))
     more = 0 < request.limit < len(kvs)
     if more:
@@ -60,18 +62,16 @@ def _present(keyspace: Keyspace, request: Range) -> tuple[list[KeyValue], int]:
     count = keyspace.live_keys.count(start, end)
     if request.count_only:
         return [], count
-    # One more than asked for tells whether there are more; a sort or filter needs them all.
+    # One more than asked for tells whether there are more.
     limit = request.limit + 1 if request.limit > 0 and not _needs_all(request) else 0
     live = keyspace.live
     return [live[key] for key in keyspace.live_keys.slice(start, end, limit)], count
 
 
 def _needs_all(request: Range) -> bool:
-    return (
-        request.sort_order is not SortOrder.NONE
-        or request.sort_target is not SortTarget.KEY
-        or _has_filter(request)
-    )
+    """Whether the limit counts after sorting and filtering. Without an order it counts before,
+    whatever the target of the sort: so it is in etcd."""
+    return request.sort_order is not SortOrder.NONE or _has_filter(request)
 
 
 def _has_filter(request: Range) -> bool:

@@ -62,12 +62,14 @@ class StateMachine:
     def read_txn(self, txn: Txn) -> TxnResult:
         """Run a transaction that writes nothing (`is_read_only`), outside the log."""
         path = self._choose(txn)
-        self._check(path)
+        self._check_ranges(path)
         return self._run(path, 0, [])
 
     # -- one method per command
 
     def _apply_put(self, put: Put) -> tuple[Result, Sequence[Event]]:
+        if put.lease:
+            self.leases.check(put.lease)
         self._check_put(put)
         revision = self.keyspace.revision + 1
         event = self._put(put, revision)
@@ -84,7 +86,8 @@ class StateMachine:
 
     def _apply_txn(self, txn: Txn) -> tuple[Result, Sequence[Event]]:
         path = self._choose(txn)
-        self._check(path)
+        self._check_puts(path)
+        self._check_ranges(path)
         events: list[Event] = []
         revision = self.keyspace.revision + 1
         result = self._run(path, revision, events)
@@ -117,12 +120,17 @@ class StateMachine:
         nested = [self._choose(o) if type(o) is Txn else None for o in operations]
         return _Path(succeeded, operations, nested)
 
-    def _check(self, path: "_Path") -> None:
+    def _check_puts(self, path: "_Path") -> None:
         for operation, inner in zip(path.operations, path.nested, strict=True):
             if inner is not None:
-                self._check(inner)
+                self._check_puts(inner)
             elif isinstance(operation, Put):
                 self._check_put(operation)
+
+    def _check_ranges(self, path: "_Path") -> None:
+        for operation, inner in zip(path.operations, path.nested, strict=True):
+            if inner is not None:
+                self._check_ranges(inner)
             elif isinstance(operation, Range):
                 self.keyspace.check_revision(operation.revision)
 

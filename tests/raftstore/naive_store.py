@@ -70,20 +70,23 @@ class NaiveStore:
             for key in sorted(k for k, kv in state.items() if kv.lease == command.lease_id):
                 self._end(key, state, events)
             return None
-        self._check(command, dict(state))
+        if isinstance(command, Put) and command.lease and command.lease not in self.leases:
+            raise Refused("LeaseNotFound")
+        self._check(command, dict(state), Put)
+        self._check(command, dict(state), Range)
         return self._operation(command, state, events)
 
-    def _check(self, operation: object, state: State) -> None:
+    def _check(self, operation: object, state: State, kind: type) -> None:
         if isinstance(operation, Txn):
             holds = all(self._holds(compare, state) for compare in operation.compare)
             for inner in operation.success if holds else operation.failure:
-                self._check(inner, state)
-        if isinstance(operation, Put):
+                self._check(inner, state, kind)
+        if kind is Put and isinstance(operation, Put):
             if (operation.ignore_value or operation.ignore_lease) and operation.key not in state:
                 raise Refused("KeyNotFound")
             if operation.lease and operation.lease not in self.leases:
                 raise Refused("LeaseNotFound")
-        if isinstance(operation, Range):
+        if kind is Range and isinstance(operation, Range):
             self._check_revision(operation.revision)
 
     def _check_revision(self, revision: int) -> None:
@@ -141,6 +144,14 @@ class NaiveStore:
         count = len(kvs)
         if request.count_only:
             return [], count, False
+        filters = (
+            request.min_mod_revision
+            or request.max_mod_revision
+            or request.min_create_revision
+            or request.max_create_revision
+        )
+        if request.sort_order == SortOrder.NONE and request.limit and not filters:
+            kvs = kvs[: request.limit + 1]
         if request.min_mod_revision:
             kvs = [kv for kv in kvs if kv.mod_revision >= request.min_mod_revision]
         if request.max_mod_revision:

@@ -503,6 +503,22 @@ def test_many_ranges_are_told_apart() -> None:
         assert heard == dict.fromkeys(expected, 1)
 
 
+def test_a_key_put_and_deleted_in_one_revision() -> None:
+    state = filled()
+    heard: list[Event] = []
+    txn = Txn([], [Txn([], [Put(b"n", b"1")]), Txn([], [DeleteRange(b"n")])])
+    check_txn(txn)
+    _, events = state.apply(txn)
+    hub = WatchHub(state.keyspace, _raise)
+    hub.watch(b"n", b"", 7, lambda events, revision: heard.extend(events))
+    hub.catch_up(10)
+    assert list(events) == heard
+    assert [event.deleted for event in heard] == [False, True]
+    assert heard[1].prev == heard[0].kv
+    assert state.range(Range(b"n", revision=7)).kvs == []
+    assert _load(stream(state)).keyspace.live == state.keyspace.live
+
+
 def test_malformed_requests() -> None:
     with pytest.raises(MvccError, match="key is not provided"):
         check_range(Range(b""))
