@@ -304,7 +304,7 @@ async def test_what_cannot_be_created_is_told_and_tried_again(tmp_path: Path) ->
         namespace = {"namespace": "team"}
         await world.api.create("v1/namespaces", {"metadata": {"name": "team"}})
         await world.until(lambda: has_account(world, "team"))
-        refuse_pods(world)
+        refuse(world, "pods", "no pods today")
         await world.api.create(DEPLOYMENTS, broken, **namespace)
         await asyncio.sleep(5)
         found = await world.api.get(DEPLOYMENTS, "web", **namespace)
@@ -330,17 +330,47 @@ async def has_account(world: World, namespace: str) -> bool:
     return bool(accounts)
 
 
-def refuse_pods(world: World) -> None:
-    """As a quota does: every creation of a pod is forbidden."""
+def refuse(world: World, resource: str, why: str) -> None:
+    """As a quota does: every creation of an object of this kind is forbidden."""
     allowed = world.api.api.create
     world.allowed = allowed  # type: ignore[attr-defined]
 
     async def create(call: Any, obj: Any) -> Any:
-        if call.info.resource == "pods":
-            raise StatusError(403, "Forbidden", "no pods today")
+        if call.info.resource == resource:
+            raise StatusError(403, "Forbidden", why)
         return await allowed(call, obj)
 
     world.api.api.create = create  # type: ignore[method-assign]
+
+
+async def test_a_replica_set_that_cannot_be_created_is_told(tmp_path: Path) -> None:
+    async with running_world(tmp_path) as world:
+        await world.add_node("n1")
+        await asyncio.sleep(1)
+        refuse(world, "replicasets", "not here")
+        await world.api.create(DEPLOYMENTS, deployment("web", 1))
+        await asyncio.sleep(5)
+        condition = await progressing(world, "ReplicaSetCreateError")
+        assert condition is not None
+        pattern = r'Failed to create new replica set "web-[a-z0-9]+": not here'
+        assert re.fullmatch(pattern, condition["message"])
+        events = await world.events(about="web", reason="ReplicaSetCreateError")
+        assert events[0]["type"] == "Warning"
+        world.api.api.create = world.allowed  # type: ignore[attr-defined, method-assign]
+        await world.until(lambda: rolled_out(world, "web"), 120)
+
+
+async def test_a_replica_set_without_deployment_is_adopted(tmp_path: Path) -> None:
+    async with running_world(tmp_path) as world:
+        await world.add_node("n1")
+        await deploy(world)
+        [old] = await world.api.list(REPLICA_SETS)
+        await world.api.delete(DEPLOYMENTS, "web", propagation_policy="Orphan")
+        await asyncio.sleep(5)
+        await deploy(world)
+        [new] = await world.api.list(REPLICA_SETS)
+        assert new["metadata"]["uid"] == old["metadata"]["uid"]
+        assert new["metadata"]["ownerReferences"][0]["name"] == "web"
 
 
 @pytest.mark.parametrize("kind", [apps_v1.Deployment, apps_v1.ReplicaSet, core_v1.Pod])

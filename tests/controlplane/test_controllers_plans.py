@@ -206,6 +206,38 @@ def test_nothing_to_do_is_nothing_done() -> None:
     assert again == deployment_plan.Decision(requeue_after_s=again.requeue_after_s)
 
 
+def test_a_change_of_size_in_the_middle_of_a_rollout_rolls_nothing_out() -> None:
+    sets = [
+        rs("old", 8, age=1, revision="1", desired_replicas="10", max_replicas="13"),
+        rs("new", 5, age=2, revision="2", desired_replicas="10", max_replicas="13"),
+    ]
+    decision = decide(deployment(20), sets)
+    assert {u.replica_set.metadata.name: u.event for u in decision.updates} == {
+        "old": "Scaled up replica set old from 8 to 15",
+        "new": "Scaled up replica set new from 5 to 10",
+    }
+    notes = decision.updates[0].replica_set.metadata.annotations
+    assert notes["deployment.kubernetes.io/desired-replicas"] == "20"
+    assert notes["deployment.kubernetes.io/max-replicas"] == "25"
+
+
+def test_a_saturated_new_one_leaves_nothing_to_the_old() -> None:
+    d = deployment(10, paused=True)
+    sets = [
+        rs("old", 3, age=1, revision="1", desired_replicas="10", max_replicas="13"),
+        rs("new", 10, age=2, revision="2", desired_replicas="10", max_replicas="13"),
+    ]
+    [update] = decide(d, sets).updates
+    assert update.event == "Scaled down replica set old from 3 to 0"
+
+
+def test_scaling_follows_the_latest_where_nothing_runs() -> None:
+    d = deployment(4, paused=True)
+    sets = [rs("a", 0, age=1, revision="1"), rs("b", 0, age=2, revision="2")]
+    [update] = decide(d, sets).updates
+    assert update.event == "Scaled up replica set b from 0 to 4"
+
+
 def test_recreate_waits_for_the_last_old_pod() -> None:
     d = deployment(strategy={"type": "Recreate"})
     assert decide(d, [rs("old", 10)]).updates[0].replica_set.spec.replicas == 0
@@ -243,6 +275,12 @@ def test_the_hash_is_of_the_template_alone_and_changes_with_collisions() -> None
     assert deployment_revision.same_template(a, b)
     others = {deployment_revision.template_hash(a, n) for n in range(5)}
     assert len(others) == 5
+
+
+def test_of_equal_templates_the_oldest_is_the_newest_revision() -> None:
+    """Two may be there after a name collided; both at once would fight over the pods."""
+    sets = [rs("new", 3, age=5), rs("new", 3, age=1), rs("old", 3, age=0)]
+    assert deployment_revision.find_new(deployment(), sets) is sets[1]
 
 
 def test_the_revision_history_has_a_limit() -> None:
@@ -527,6 +565,18 @@ def test_slices_hold_every_endpoint_once(rounds: list[set[int]]) -> None:
         assert existing  # never none at all
         again = endpointslice_plan.decide(svc, made, existing, "t2")
         assert again == endpointslice_plan.Changes()
+
+
+def test_a_slice_is_filled_up_and_not_over() -> None:
+    svc, numbers = service(), list[int]()
+    pods = [with_ip(f"10.0.{n >> 8}.{n & 255}") for n in range(1, 251)]
+    existing: list[Any] = []
+    for count in (150, 190, 250, 120, 250):
+        made = groups(svc, *pods[:count])
+        existing = apply(existing, endpointslice_plan.decide(svc, made, existing, "t"), numbers)
+        sizes = [len(s.endpoints) for s in existing]
+        assert sum(sizes) == count
+        assert max(sizes) <= 100
 
 
 def test_one_new_endpoint_is_one_write() -> None:

@@ -74,6 +74,25 @@ def test_preferred_neighbours(kind: str, expected: str) -> None:
     assert {choose(make_pod(affinity=affinity), snapshot, s) for s in range(10)} == {expected}
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("podAffinity", "a"), ("podAntiAffinity", "b")])
+def test_preferences_of_pods_that_run_already(kind: str, expected: str) -> None:
+    term = {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "zone"}
+    running = make_pod(affinity=preferred(kind, 50, **term))
+    nodes = [make_node(name, labels={"zone": name}) for name in "ab"]
+    snapshot = make_snapshot(*nodes, placed={"a": [running]})
+    pod = make_pod(labels={"app": "web"})
+    assert {choose(pod, snapshot, s) for s in range(10)} == {expected}
+
+
+def test_a_required_affinity_of_a_running_pod_draws_a_little() -> None:
+    term = {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "zone"}
+    wish = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    nodes = [make_node(name, labels={"zone": name}) for name in "ab"]
+    snapshot = make_snapshot(*nodes, placed={"b": [make_pod(affinity=wish)]})
+    pod = make_pod(labels={"app": "web"})
+    assert {choose(pod, snapshot, s) for s in range(10)} == {"b"}
+
+
 def test_a_workload_spreads_over_hosts_and_zones_by_itself() -> None:
     nodes = [
         make_node(f"{zone}{i}", labels={"topology.kubernetes.io/zone": zone})
@@ -154,6 +173,38 @@ def test_large_clusters_are_searched_in_part_and_in_turn() -> None:
         assert result.evaluated_nodes < 300
         seen.add(result.node_name)
     assert len(seen) > 40
+
+
+KINDS: list[dict[str, Any]] = [
+    {"requests": {"cpu": "1"}},
+    {"requests": {"cpu": "1", "memory": "3Gi"}},
+    {"nodeSelector": {"disk": "ssd"}},
+    {"tolerations": [{"operator": "Exists"}], "requests": {"cpu": "2"}},
+    {"ports": [{"containerPort": 80, "hostPort": 80}]},
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), max_size=40), st.integers())
+def test_what_is_remembered_changes_no_decision(steps: list[tuple[int, int]], seed: int) -> None:
+    snapshot, memory = make_snapshot(*(make_node(f"n{i}") for i in range(3))), Memory()
+    placed: list[PodInfo] = []
+    for what, number in steps:
+        if what == len(KINDS):
+            taint = [{"key": "x", "effect": "NoSchedule"}] if number % 2 else []
+            labels = {"disk": "ssd"} if number > 1 else {}
+            snapshot.set_node(make_node(f"n{number % 3}", taints=taint, labels=labels))
+        elif what > len(KINDS):
+            if placed:
+                snapshot.remove_pod(placed.pop(number % len(placed)).uid)
+        else:
+            pod = make_pod(**dict(KINDS[what]))
+            fresh = schedule(pod, snapshot, random.Random(seed))
+            result = schedule(pod, snapshot, random.Random(seed), memory)
+            assert result == fresh
+            if isinstance(result, Placement):
+                snapshot.set_pod(pod, result.node_name)
+                placed.append(pod)
 
 
 Step = tuple[str, int, int]

@@ -181,6 +181,8 @@ PLACES: dict[str, tuple[dict[str, Any], set[str]]] = {
                 {"key": "metadata.name", "operator": "In", "values": ["fake-1"]}]}]}}}},
         {"fake-1"},
     ),
+    "the node that is named": ({"nodeName": "fake-1"}, {"fake-1"}),
+    "a node that is not there": ({"nodeName": "fake-9"}, set()),
     "an empty term matches nothing": (
         {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [{}]}}}},
@@ -342,6 +344,46 @@ def test_a_pod_waits_for_its_claim_to_be_bound() -> None:
     assert "2 node(s) didn't find available persistent volumes to bind" in rejection(
         make_pod(**USES_CLAIM), late
     )
+
+
+def port(number: int, address: str = "", protocol: str = "TCP") -> list[dict[str, Any]]:
+    row = {"containerPort": 80, "hostPort": number, "protocol": protocol}
+    return [row | ({"hostIP": address} if address else {})]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken", "fits"),
+    [
+        (port(80), port(81), True),
+        (port(80), port(80), False),
+        (port(80), port(80, protocol="UDP"), True),
+        (port(80, "10.0.0.1"), port(80, "10.0.0.2"), True),
+        (port(80, "10.0.0.1"), port(80, "10.0.0.1"), False),
+        (port(80, "10.0.0.1"), port(80), False),  # every address is one of them
+    ],
+)
+def test_host_ports(wanted: Any, taken: Any, fits: bool) -> None:
+    snapshot = make_snapshot(make_node("n"), placed={"n": [make_pod(ports=taken)]})
+    assert isinstance(decide(make_pod(ports=wanted), snapshot), Placement) is fits
+
+
+def test_match_label_keys_tell_one_revision_from_the_next() -> None:
+    constraint = spread(matchLabelKeys=["version"])
+    running = {"a1": [make_pod(labels={"app": "s", "version": "1"})]}
+    old = {"labels": {"app": "s", "version": "1"}, "topologySpreadConstraints": constraint}
+    new = {"labels": {"app": "s", "version": "2"}, "topologySpreadConstraints": constraint}
+    assert feasible(old, lambda: zones(running)) == {"b1", "b2"}
+    assert feasible(new, lambda: zones(running)) == {"a1", "a2", "b1", "b2"}
+
+
+def test_nodes_that_the_pod_cannot_use_do_not_count_for_its_spreading() -> None:
+    """Zone b is empty, but only for pods that may run there (nodeAffinityPolicy: Honor)."""
+    running = {"a1": [make_pod(labels={"app": "s"})]}
+    pod = {"labels": {"app": "s"}, "nodeSelector": {"zone": "a"}}
+    honoring = pod | {"topologySpreadConstraints": spread()}
+    ignoring = pod | {"topologySpreadConstraints": spread(nodeAffinityPolicy="Ignore")}
+    assert feasible(honoring, lambda: zones(running)) == {"a1", "a2"}
+    assert feasible(ignoring, lambda: zones(running)) == set()
 
 
 def test_the_number_of_pods_is_a_resource() -> None:

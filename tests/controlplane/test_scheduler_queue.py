@@ -103,6 +103,13 @@ async def test_a_pod_is_in_one_place_and_removed_from_all() -> None:
     assert queue.counts() == {"active": 0, "backoff": 0, "unschedulable": 1}
     queue.move(verdicts.POD_GONE)
     assert queue.counts() == {"active": 0, "backoff": 1, "unschedulable": 0}
+    await asyncio.sleep(2)
+    assert queue.counts() == {"active": 1, "backoff": 0, "unschedulable": 0}
+    queue.park(await queue.pop(), RESOURCES)
+    await asyncio.sleep(60)
+    queue.move(verdicts.POD_GONE)  # straight to the active ones: the back-off is over
+    assert queue.counts() == {"active": 1, "backoff": 0, "unschedulable": 0}
+    queued = await queue.pop()
     queue.remove(pod.uid)
     assert queue.counts() == {"active": 0, "backoff": 0, "unschedulable": 0}
     queue.park(queued, RESOURCES)  # a late answer about a pod that is gone
