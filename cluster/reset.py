@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cluster import control, daemons, leftovers, options, packages, pods, preflight, supervisor
@@ -31,10 +32,13 @@ FIXED_PLACES = (
 def main(argv: list[str]) -> int:
     parser = options.data_dir_parser("reset", "Stop everything and remove all that is Pinnace's.")
     parser.add_argument("--yes", action="store_true", help="do it; without, say what would go")
+    parser.add_argument("--cgroup-root", help="where its record is lost and it is not /pinnace")
     arguments = parser.parse_args(argv)
     layout = options.layout_of(arguments)
     preflight.require_ours(layout)
     chosen = _saved_options(layout)
+    if arguments.cgroup_root:
+        chosen = replace(chosen, cgroup_root=arguments.cgroup_root)
     left_packages = _packages(layout)
     if not arguments.yes:
         return _tell(layout, chosen)

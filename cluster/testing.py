@@ -150,7 +150,9 @@ def parse_report(text: str) -> tuple[int, int, Counter[str]]:
 
 
 def _process(argv: Sequence[str]) -> tuple[int, str]:
-    environment = os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    # How we were called is the user's matter, and no test's.
+    callers = {name: value for name, value in os.environ.items() if name != "PINNACE_COMMAND"}
+    environment = callers | {"GRPC_ENABLE_FORK_SUPPORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
             argv,

@@ -19,11 +19,13 @@ SETUP = rf"""
 set -e
 resolv=$(cat /etc/resolv.conf)
 # The mounts of containers on the host are none of ours; some hold files that it wants to remove.
-awk '$5 ~ "^/(run|tmp|var/lib)/" {{print $5}}' /proc/self/mountinfo | tac | xargs -r umount -l || true
+awk '$5 ~ "^/(run|tmp|var/lib)/" {{print $5}}' /proc/self/mountinfo | tac |
+    xargs -r umount -l 2>/dev/null || true
 mount -t tmpfs -o mode=755 tmpfs /run
 # What is written below /var/lib stays in here.
-mkdir -p /run/varlib/upper /run/varlib/work
-mount -t overlay -o lowerdir=/var/lib,upperdir=/run/varlib/upper,workdir=/run/varlib/work var /var/lib
+own=/run/varlib
+mkdir -p $own/upper $own/work
+mount -t overlay -o lowerdir=/var/lib,upperdir=$own/upper,workdir=$own/work var /var/lib
 rm -rf /var/lib/cni
 mkdir -p "$(dirname "$(readlink -m /etc/resolv.conf)")"
 [ -e /etc/resolv.conf ] || printf '%s\\n' "$resolv" >"$(readlink -m /etc/resolv.conf)"
@@ -42,6 +44,10 @@ ip link set eth0 up
 ip link set uplink up
 ip route add default via 192.0.2.1
 echo ready
+# The end of the test's process closes our input, and with this process all others here end.
+exec 3<&0
+trap 'exit 0' USR1
+{{ cat <&3 >/dev/null; kill -USR1 1; }} &
 while :; do sleep 3600 & wait; done
 """
 
@@ -59,15 +65,17 @@ class Machine:
         namespaces = ["--net", "--mount", "--pid", "--uts", "--ipc", "--mount-proc"]
         self._holder = subprocess.Popen(
             ["unshare", *namespaces, "--fork", "--kill-child", "sh", "-c", SETUP],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         assert self._holder.stdout
-        said = self._holder.stdout.readline()
-        if said != "ready\n":
-            raise RuntimeError(f"no machine of its own: {said}{self._holder.stdout.read()}")
+        said = []
+        while (line := self._holder.stdout.readline()) != "ready\n":
+            said.append(line)
+            if not line:
+                raise RuntimeError(f"no machine of its own: {''.join(said)}")
         self.init_pid = int(
             Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
             .read_text()
@@ -78,8 +86,9 @@ class Machine:
     def __exit__(self, *_: object) -> None:
         self._holder.kill()
         self._holder.wait()
-        if self._holder.stdout:
-            self._holder.stdout.close()
+        for end in (self._holder.stdin, self._holder.stdout):
+            if end:
+                end.close()
         # What ran in here is dying now; a cgroup can go when the last of it has.
         for _ in range(500):
             if not self._remove_cgroups():

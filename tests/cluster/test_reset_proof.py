@@ -39,7 +39,7 @@ spec:
 """
 # What each part of the machine looks like, as text: a line per thing.
 SNAPSHOTS = {
-    "processes": "ps -e -o args= | grep -v -e '^ps -e' -e '^grep' -e '^sh -c' -e '^sleep 3600'",
+    "processes": "ps -e -o args= | grep -v -E '^(ps -e|grep|sh -c|sleep 3600|cat$)'",
     "mounts": "cut -d' ' -f5 /proc/self/mountinfo",
     "links": "ip -o link | cut -d: -f2",
     "addresses": "ip -o addr | awk '{print $2, $4}'",
@@ -79,7 +79,7 @@ def difference(before: dict[str, list[str]], after: dict[str, list[str]]) -> lis
 
 def leftovers(machine: Machine) -> str:
     """What `reset` without --yes would remove."""
-    done = machine.pinnace("reset", check=False)
+    done = machine.pinnace("reset", "--cgroup-root", machine.cgroup_root, check=False)
     assert done.returncode in (0, 2), done.stderr
     return str(done.stdout)
 
