@@ -4,6 +4,7 @@ Missing objects are created, what an administrator changed is left alone; RBAC o
 Kubernetes' own get their rules back, unless they are annotated not to (rbac autoupdate).
 """
 
+import ipaddress
 import logging
 from typing import Any, Final
 
@@ -32,6 +33,10 @@ async def ensure_objects(api: Api) -> None:
 async def ensure_api_service(api: Api, service_ip: str, address: str, port: int) -> None:
     """The `kubernetes` Service in `default`, and this server as its endpoint."""
     await ensure(api, _service(service_ip, port))
+    if ipaddress.ip_address(address).is_loopback:
+        # No endpoint may be on loopback, where every pod has its own.
+        log.warning("pods cannot reach the API: --advertise-address is %s", address)
+        return
     for obj in (_endpoints(address, port), _slice(address, port)):
         await ensure(api, obj, replace=True)
 

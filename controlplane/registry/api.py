@@ -45,6 +45,9 @@ class Api:
 
     def authorize(self, call: Call) -> None:
         """403 unless the caller may do this."""
+        # A right in a namespace is none to what lies outside it, whatever the door passed on.
+        inside = call.info.namespaced or call.info.resource == "namespaces"
+        namespace = call.namespace if inside else ""
         decision = self.backing.authorizer.authorize(
             call.user,
             call.verb,
@@ -52,12 +55,12 @@ class Api:
             call.info.resource,
             call.subresource,
             call.name,
-            call.namespace,
+            namespace,
         )
         if not decision.allowed:
             raise forbidden_error(
                 call.user, call.verb, call.info.group, call.info.resource, call.subresource,
-                call.name, call.namespace,
+                call.name, namespace,
             )  # fmt: skip
 
     # Reading

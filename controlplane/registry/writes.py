@@ -69,6 +69,7 @@ async def replace(
 ) -> Stored:
     """Store `obj` in place of `stored`; nothing is written when nothing changes."""
     old = stored.obj
+    check_name(call, obj)
     _check_version(call, stored, obj)
     lifecycle.carry_over(obj, old)
     _merge_parts(call, obj, old)

@@ -8,7 +8,6 @@ from kubeapi import errors
 from kubeapi.errors import Cause
 
 _INT64_MAX: Final = 2**63 - 1
-_TRUE: Final = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 _OPTIONS_KIND: Final = {
     "create": "CreateOptions",
     "update": "UpdateOptions",
@@ -27,8 +26,8 @@ class Query:
         self._given = given
 
     def flag(self, name: str) -> bool:
-        # Kubernetes takes a parameter without a value as true.
-        return name in self._given and self._given[name] in (_TRUE | {""})
+        # Kubernetes takes everything but these as true, a parameter without a value as well.
+        return name in self._given and self._given[name].lower() not in ("false", "0")
 
     def number(self, name: str) -> int | None:
         text = self._given.get(name, "")

@@ -54,6 +54,8 @@ class ResourceHandler:
             raise page_not_found()
         if info.namespaced and not target.namespace and target.name:
             raise page_not_found()
+        if not info.namespaced and target.namespace and info.resource != "namespaces":
+            raise page_not_found()  # a right in a namespace is none to what lies outside it
         verb = verb_of(request.method, target, watch)
         call = Call(user, verb, info, target.namespace, target.name, target.subresource)
         call.dry_run = query.dry_run()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.auth.user import User
 from controlplane.registry.options import ListOptions
 from kubeapi.errors import StatusError
 from tests.controlplane.inprocess import InProcess, running_api
@@ -298,3 +299,30 @@ async def test_reviews_are_answered_and_never_stored(opened: Opener) -> None:
         who = await api.create("authentication.k8s.io/v1/selfsubjectreviews", {})
         assert who["status"]["userInfo"]["username"] == "kubernetes-admin"
         assert await api.list("v1/componentstatuses") == []
+
+
+async def test_a_patch_may_not_rename(opened: Opener) -> None:
+    async with opened() as api:
+        await api.create("v1/configmaps", configmap("x"))
+        error = await refused(api.patch("v1/configmaps", "x", {"metadata": {"name": "y"}}))
+        assert (error.code, error.reason) == (400, "BadRequest")
+        assert "does not match the name on the URL" in error.message
+
+
+async def test_a_right_in_a_namespace_is_none_to_what_lies_outside_it(opened: Opener) -> None:
+    async with opened() as api:
+        rbac = "rbac.authorization.k8s.io/v1/"
+        everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+        await api.create(rbac + "roles", {"metadata": {"name": "r"}, "rules": [everything]})
+        subject = {"kind": "User", "name": "bob", "apiGroup": "rbac.authorization.k8s.io"}
+        reference = {"kind": "Role", "name": "r", "apiGroup": "rbac.authorization.k8s.io"}
+        binding = {"metadata": {"name": "b"}, "roleRef": reference, "subjects": [subject]}
+        await api.create(rbac + "rolebindings", binding)
+        bob = User("bob")
+        inside = api.call("list", "v1/pods")
+        inside.user = bob
+        await api.api.list(inside, ListOptions())
+        outside = api.call("list", "v1/nodes")
+        outside.user, outside.namespace = bob, "default"
+        error = await refused(api.api.list(outside, ListOptions()))
+        assert (error.code, error.reason) == (403, "Forbidden")

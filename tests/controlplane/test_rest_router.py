@@ -131,6 +131,21 @@ def test_bad_list_options(given: dict[str, str], code: int, text: str) -> None:
     assert text in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, False),
+        ({"watch": ""}, True),
+        ({"watch": "0"}, False),
+        ({"watch": "False"}, False),
+        ({"watch": "1"}, True),
+        ({"watch": "anything"}, True),
+    ],
+)
+def test_flags_are_read_as_kubernetes_reads_them(given: dict[str, str], expected: bool) -> None:
+    assert Query(given).flag("watch") is expected
+
+
 def test_unknown_field_validation_is_refused() -> None:
     with pytest.raises(StatusError, match="supported values"):
         Query({"fieldValidation": "strict"}).field_validation("create")

@@ -116,6 +116,8 @@ async def check_health_and_identity(door: Door) -> None:
     assert b"pinnace_event_loop_lag_seconds" in (await door.ask("GET", "/metrics"))[2]
     status, body = await door.json("GET", "/apis/nope/v1/things")
     assert (status, body["reason"]) == (404, "NotFound")
+    status, body = await door.json("GET", "/api/v1/namespaces/default/nodes")
+    assert (status, body["reason"]) == (404, "NotFound")
     status, body = await door.json("PUT", CONFIGMAPS)
     assert (status, body["reason"]) == (405, "MethodNotAllowed")
 
