@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 WRITE_TIMEOUT_S = 10.0
 # Lists that strategic merge would join with what is stored: they replace it.
 _REPLACED = ("podIPs", "hostIPs")
-# The pod is another one, or is gone: there is nothing to write to.
-_FINAL = (404, 409, 422)
+# The pod is gone, or the API will never take this: another try would be no better. A conflict
+# (409) is another writer's moment; where it means that the pod was replaced, `forget` follows.
+_FINAL = (404, 422)
 
 
 @dataclass

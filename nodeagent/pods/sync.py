@@ -303,7 +303,8 @@ class PodSync:
                     grace_period_s=0,
                 )
         except StatusError as error:
-            if error.code not in (404, 409):
+            # A conflict is tried again: where the pod was replaced, the watch says so meanwhile.
+            if error.code != 404:
                 raise
 
 

@@ -106,6 +106,14 @@ async def test_a_status_is_written_again_until_the_api_takes_it() -> None:
     assert phases(api) == ["Running"] * 3
 
 
+async def test_a_conflict_is_tried_again() -> None:
+    api = Api(StatusError(409, "Conflict", "somebody else wrote"))
+    writer = StatusWriter(api, LoopClock(), random.Random(1))  # type: ignore[arg-type]
+    writer.submit(make_pod(), status(phase="Running"))
+    await writer.flushed("uid-p")
+    assert phases(api) == ["Running", "Running"]
+
+
 async def test_a_pod_that_is_gone_gets_no_status() -> None:
     api = Api(not_found("pods", "p"))
     writer = StatusWriter(api, LoopClock(), random.Random(1))  # type: ignore[arg-type]
