@@ -64,10 +64,19 @@ async def open_embedded(data_dir: Path, clock: Clock, rng: random.Random) -> "Em
 
 
 class EmbeddedStore(Store):
-    """`node` shows what is not of the protocol: metrics, failure, `stopped`."""
+    """`node` shows what is not of the protocol; `metrics` is to be registered with Prometheus."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
+        self.metrics = node.metrics
+
+    async def failed(self) -> str:
+        """Returns when the store has stopped by itself, with the reason in one line: its process
+        has nothing to answer with and should end. A store that is closed has not failed."""
+        await self.node.stopped.wait()
+        if self.node.failure is None:
+            await asyncio.get_running_loop().create_future()
+        return str(self.node.failure)
 
     async def txn(
         self, compares: Sequence[Compare], success: Sequence[Op], failure: Sequence[Op] = ()

@@ -290,6 +290,29 @@ async def test_a_store_is_open_once(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_a_store_that_stops_by_itself_says_why(tmp_path: Path) -> None:
+    store = await open_embedded(tmp_path / "store", LoopClock(), random.Random(1))
+    failed = asyncio.ensure_future(store.failed())
+    await put(store, b"k", b"1")
+    assert not failed.done()
+    # The disk is gone under it.
+    store.node._member.storage.wal.close()
+    with pytest.raises(StoreError, match="etcdserver: server stopped: "):
+        await put(store, b"k", b"2")
+    assert "the store has stopped" in await failed
+    assert store.leader_term == 0
+    await store.close()
+
+
+async def test_a_store_that_is_closed_has_not_failed(tmp_path: Path) -> None:
+    store = await open_embedded(tmp_path / "store", LoopClock(), random.Random(1))
+    failed = asyncio.ensure_future(store.failed())
+    await store.close()
+    await asyncio.sleep(1)
+    assert not failed.done()
+    failed.cancel()
+
+
 @pytest.mark.realtime
 async def test_many_writers_on_the_real_loop(tmp_path: Path) -> None:
     store = await open_embedded(tmp_path / "store", SystemClock(), random.Random(1))
