@@ -93,12 +93,13 @@ class DeploymentController:
         deployment = self._deployments.get(key)
         if deployment is None:
             return DONE
-        if of_selector(deployment.spec.selector if deployment.spec else None).is_everything:
+        matcher = of_selector(deployment.spec.selector if deployment.spec else None)
+        if matcher.is_everything:
             return await self._refuse_to_select_all(deployment)
         owned = await self._claimer.claim(
             deployment,
             self._replica_sets.by_index(BY_NAMESPACE, meta_of(deployment).namespace),
-            lambda rs: _matches(deployment, rs),
+            lambda rs: matcher.matches(meta_of(rs).labels),
         )
         decision = deployment_plan.decide(
             deployment, owned, self._old_pods_run(deployment, owned), self._clock.now_s()

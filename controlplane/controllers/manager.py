@@ -23,7 +23,7 @@ from controlplane.controllers.recorder import EventRecorder
 from controlplane.controllers.replicaset import ReplicaSetController
 from controlplane.controllers.root_ca import RootCaPublisher
 from controlplane.controllers.serviceaccount import ServiceAccountController
-from controlplane.controllers.supervise import cancel, keep_running
+from controlplane.controllers.supervise import cancel, keep_running, wait_synced
 from controlplane.controllers.taint_eviction import TaintEvictionController
 from kubeapi.client import Client
 from kubeapi.informer import SharedInformers
@@ -31,7 +31,6 @@ from kubeapi.informer import SharedInformers
 log = logging.getLogger(__name__)
 
 INFORMER_USER = "system:kube-controller-manager"
-SYNC_WARNING_S = 10.0
 
 
 class Controller(Protocol):
@@ -126,19 +125,10 @@ class Manager:
 
     async def _start_controllers(self) -> None:
         # A controller that acted on half a cache would take what it does not see for missing.
-        while not await self._synced_in_time():
-            log.warning("still waiting for the first list of %s", self.informers.unsynced())
+        await wait_synced(self.informers)
         log.info("caches filled, starting %d controllers", len(self._controllers))
         for controller in self._controllers:
             self._spawn(controller.loop.name, controller.loop.run)
-
-    async def _synced_in_time(self) -> bool:
-        try:
-            async with asyncio.timeout(SYNC_WARNING_S):
-                await self.informers.wait_synced()
-        except TimeoutError:
-            return False
-        return True
 
     def _spawn(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         supervised = keep_running(name, run, self._clock, self._rng)

@@ -173,10 +173,13 @@ def _is_ours(taint: core_v1.Taint) -> bool:
     return taint.effect == NO_SCHEDULE and taint.key in _OWN_KEYS
 
 
-def evictions_per_s(zone: Iterable[core_v1.Node], everything: Sequence[core_v1.Node]) -> float:
-    """How fast nodes of a zone may be emptied, by how many of its nodes are well."""
+def evictions_per_s(
+    zone: Iterable[core_v1.Node], everything: Sequence[core_v1.Node]
+) -> float | None:
+    """How fast nodes of a zone may be emptied, by how many of its nodes are well. None: no node
+    anywhere is well, so it is we who are cut off, and evictions under way stop too."""
     if not any(ready_status(node) == "True" for node in everything):
-        return 0.0
+        return None
     nodes = list(zone)
     sick = sum(ready_status(node) != "True" for node in nodes)
     # A zone all of whose nodes are lost while others are well really is lost: full rate.

@@ -33,9 +33,9 @@ def node_ranges(cluster_cidr: str) -> Iterator[Network]:
 
 def choose(cluster_cidr: str, taken: Iterable[str]) -> str | None:
     """The first free range; None where all are taken."""
-    used = [ipaddress.ip_network(cidr) for cidr in taken]
-    exact = {str(network) for network in used}
-    odd = [network for network in used if network.prefixlen not in (NODE_PREFIX_V4, NODE_PREFIX_V6)]
+    exact = set(taken)
+    usual = (f"/{NODE_PREFIX_V4}", f"/{NODE_PREFIX_V6}")
+    odd = [ipaddress.ip_network(cidr) for cidr in exact if not cidr.endswith(usual)]
     for candidate in node_ranges(cluster_cidr):
         if str(candidate) in exact:
             continue

@@ -138,14 +138,16 @@ class NodeLifecycleController:
     async def _taint(self, node: core_v1.Node) -> bool:
         """Set our taints; whether the node should be emptied but has to wait for its turn."""
         wanted_key = node_health.no_execute_key(node)
-        rate = self._evictions_per_s(node) if wanted_key else 0.0
-        evict = rate > 0 and (node_health.has_no_execute(node) or self._take_turn(node, rate))
+        rate = self._evictions_per_s(node) if wanted_key else None
+        evict = rate is not None and (
+            node_health.has_no_execute(node) or (rate > 0 and self._take_turn(node, rate))
+        )
         taints = node_health.wanted_taints(node, evict=evict, wall_s=self._clock.now_s())
         if taints != node_health.taints_of(node):
             await self._write_taints(node, taints)
-        return wanted_key is not None and rate > 0 and not evict
+        return rate is not None and rate > 0 and not evict
 
-    def _evictions_per_s(self, node: core_v1.Node) -> float:
+    def _evictions_per_s(self, node: core_v1.Node) -> float | None:
         everything = self._nodes.list()
         zone = node_health.zone_of(node)
         return node_health.evictions_per_s(

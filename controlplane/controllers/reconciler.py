@@ -87,8 +87,10 @@ class ControlLoop:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._workers):
                     group.create_task(self._work(), name=self.name)
-        finally:
+        except asyncio.CancelledError:
+            # Only then: after a crash the loop goes on with the keys that wait for their time.
             self._queue.close()
+            raise
 
     async def _work(self) -> None:
         while True:

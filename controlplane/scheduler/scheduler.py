@@ -9,6 +9,7 @@ import logging
 import random
 import socket
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -17,7 +18,7 @@ from base.clock import Clock, rfc3339
 from controlplane.controllers import pods
 from controlplane.controllers.pods import meta_of
 from controlplane.controllers.recorder import NORMAL, WARNING
-from controlplane.controllers.supervise import cancel, keep_running
+from controlplane.controllers.supervise import cancel, keep_running, wait_synced
 from controlplane.scheduler import framework, preemption
 from controlplane.scheduler.cluster import Cluster
 from controlplane.scheduler.event_recorder import SeriesRecorder
@@ -58,6 +59,11 @@ class Scheduler:
         self._recorder = SeriesRecorder(client, clock, NAME, f"{NAME}-{socket.gethostname()}")
         self._tasks: list[asyncio.Task[None]] = []
         self._writes: set[asyncio.Task[None]] = set()
+        for place in self._queue.counts():
+            PENDING.labels(place).set_function(partial(self._count, place))
+
+    def _count(self, place: str) -> float:
+        return self._queue.counts()[place]
 
     async def start(self) -> None:
         """Start the watches; pods are placed as soon as the caches are filled."""
@@ -75,7 +81,7 @@ class Scheduler:
         await self._cluster.informers.stop()
 
     async def _run(self) -> None:
-        await self._cluster.informers.wait_synced()
+        await wait_synced(self._cluster.informers)
         turn_ends_s = self._clock.monotonic_s() + TURN_S
         while True:
             queued = await self._queue.pop()
@@ -83,8 +89,6 @@ class Scheduler:
             if len(self._writes) >= WRITES_MAX:
                 await asyncio.wait(self._writes, return_when=asyncio.FIRST_COMPLETED)
             if self._clock.monotonic_s() >= turn_ends_s:
-                for place, count in self._queue.counts().items():
-                    PENDING.labels(place).set(count)
                 await asyncio.sleep(0)
                 turn_ends_s = self._clock.monotonic_s() + TURN_S
 

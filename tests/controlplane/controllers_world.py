@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from base.clock import rfc3339, rfc3339_micro
-from controlplane.controllers.manager import Manager
+from controlplane.controllers.manager import INFORMER_USER, Manager
 from controlplane.scheduler.scheduler import Scheduler
 from kubeapi.errors import StatusError
 from kubeapi.types import core_v1
@@ -18,6 +18,35 @@ from tests.controlplane.inprocess import InProcess, running_api
 ROOT_CA = "-----BEGIN CERTIFICATE-----\nof a test\n-----END CERTIFICATE-----\n"
 SCHEDULER_USER = "system:kube-scheduler"
 CONDITIONS = ("Initialized", "ContainersReady", "Ready")
+
+
+class LaggingClient:
+    """Shows every change only after `lag_s`: the caches of what reads through it are behind."""
+
+    def __init__(self, client: Any, lag_s: float) -> None:
+        self._client = client
+        self._lag_s = lag_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def watch(self, kind: type[Any], namespace: str = "", **options: str) -> Any:
+        events: asyncio.Queue[tuple[float, Any]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        async def read() -> None:
+            async for event in self._client.watch(kind, namespace, **options):
+                events.put_nowait((loop.time() + self._lag_s, event))
+
+        reader = asyncio.create_task(read())
+        try:
+            while True:
+                due_s, event = await events.get()
+                await asyncio.sleep(due_s - loop.time())
+                yield event
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
 
 class World:
@@ -32,9 +61,15 @@ class World:
         self._agents: list[asyncio.Task[None]] = []
         self._next_ip = 0
 
-    async def start(self, *, scheduler: bool = True, agent: bool = True, seed: int = 1) -> None:
+    async def start(
+        self, *, scheduler: bool = True, agent: bool = True, seed: int = 1, lag_s: float = 0.0
+    ) -> None:
+        def client_for(user: str) -> Any:
+            client = self.api.client(user)
+            return LaggingClient(client, lag_s) if lag_s and user == INFORMER_USER else client
+
         self.manager = Manager(
-            self.api.client,
+            client_for,
             self.clock,
             random.Random(seed),
             cluster_cidr="10.244.0.0/16",
@@ -173,7 +208,7 @@ class World:
 
 
 @asynccontextmanager
-async def running_world(directory: Path, **parts: bool) -> AsyncIterator[World]:
+async def running_world(directory: Path, **parts: Any) -> AsyncIterator[World]:
     async with running_api(directory / "store") as api:
         world = World(api)
         await world.start(**parts)

@@ -235,15 +235,13 @@ async def test_a_taken_name_makes_another_hash(tmp_path: Path) -> None:
         wanted = deployment("web", 1)
         wanted["spec"]["selector"]["matchLabels"] = {"app": "probe"}
         wanted["spec"]["template"]["metadata"]["labels"] = {"app": "probe"}
+        # With the same template even, but nobody's: it is not taken for the Deployment's own.
         stranger = {
             "metadata": {"name": taken, "labels": {"other": "x"}},
             "spec": {
                 "replicas": 0,
-                "selector": {"matchLabels": {"other": "x"}},
-                "template": {
-                    "metadata": {"labels": {"other": "x"}},
-                    "spec": {"containers": [{"name": "c", "image": "i"}]},
-                },
+                "selector": {"matchLabels": {"app": "probe"}},
+                "template": wanted["spec"]["template"],
             },
         }
         await world.api.create(REPLICA_SETS, stranger)

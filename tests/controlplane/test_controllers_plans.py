@@ -726,13 +726,13 @@ def well(count: int, sick: int) -> list[core_v1.Node]:
     ("zone", "others", "expected"),
     [
         (well(3, 1), [], 0.1),
-        (well(1, 1), [], 0.0),  # nobody is well: more likely we are cut off
+        (well(1, 1), [], None),  # nobody is well: more likely we are cut off
         (well(3, 3), well(3, 0), 0.1),  # this zone is lost, others are not
         (well(10, 6), [], 0.0),  # a small zone, mostly sick: wait and see
         (well(60, 40), [], 0.01),
     ],
 )
-def test_the_pace_of_evictions(zone: list[Any], others: list[Any], expected: float) -> None:
+def test_the_pace_of_evictions(zone: list[Any], others: list[Any], expected: float | None) -> None:
     assert node_health.evictions_per_s(zone, zone + others) == expected
 
 
