@@ -65,6 +65,14 @@ def write_spec(
     temporary.replace(layout.supervisor_spec)
 
 
+def owner(layout: Layout) -> Path | None:
+    """The data directory of the cluster that has the run directory; None where nobody has it."""
+    try:
+        return Path(json.loads(layout.supervisor_spec.read_text())["data_dir"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def daemons(layout: Layout) -> list[DaemonStatus] | None:
     """What the supervisor runs; None where no supervisor answers."""
     return _request(layout, "status")

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from cluster import supervisor
+from cluster import control, supervisor
 from cluster.errors import CommandError
 from cluster.packages import PATH
 from cluster.paths import Layout
@@ -30,6 +30,12 @@ _TRIAL_BRIDGE = b"pinnace-trial\0"
 def claim_data_dir(layout: Layout) -> None:
     """Make the data directory ours, or refuse one that is somebody else's."""
     data_dir = layout.data_dir
+    other = control.owner(layout)
+    if other not in (None, data_dir):
+        raise CommandError(
+            f"this machine has a cluster with its data in {other}: "
+            f"use --data-dir {other}, or remove it first with reset --data-dir {other}"
+        )
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
         entries = {path.name for path in data_dir.iterdir()} - {"lost+found"}
@@ -49,9 +55,15 @@ def claim_data_dir(layout: Layout) -> None:
 
 
 def require_ours(layout: Layout) -> None:
-    """Refuse a data directory that no `up` has made."""
+    """Refuse a data directory that no `up` has made, and one that is not this machine's cluster:
+    there is one at a time, and stopping or removing the wrong one cannot be undone."""
     if layout.data_dir.exists() and not layout.marker.exists():
         raise CommandError(f"{layout.data_dir} is not Pinnace's: choose another --data-dir")
+    other = control.owner(layout)
+    if other not in (None, layout.data_dir):
+        raise CommandError(
+            f"the cluster of this machine has its data in {other}: use --data-dir {other}"
+        )
 
 
 def check_ports(ports: Sequence[int], ours: Collection[int]) -> None:
@@ -85,12 +97,18 @@ def port_holders(port: int) -> set[int]:
         with contextlib.suppress(OSError):
             inodes |= listening_inodes(Path(f"/proc/net/{table}").read_text(), port)
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    holders = set()
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            if os.readlink(link) in wanted:
-                holders.add(int(link.parts[2]))
-    return holders
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return {pid for pid in pids if _holds(pid, wanted)}
+
+
+def _holds(pid: int, wanted: Collection[str]) -> bool:
+    """Whether one of the process' descriptors is one of these sockets. It may end meanwhile."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/{name}") in wanted:
+                    return True
+    return False
 
 
 def listening_inodes(table: str, port: int) -> set[str]:

@@ -367,10 +367,10 @@ class Supervisor:
         """End the daemons, last started first: each finds what it depends on until its end."""
         for daemon in reversed(self._daemons):
             log(f"{daemon.name}: {daemon.stop()}")
-        # The pid file stays: who unlinks a locked file lets two hold "the" lock.
-        for path in (self._socket_path, self._spec_path):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        # The pid file stays: who unlinks a locked file lets two hold "the" lock. The spec stays
+        # too: it tells whose containers run on.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._socket_path)
         log("stopped")
 
 

@@ -112,10 +112,13 @@ def _ensure_daemons(layout: Layout, chosen: Options) -> str:
 
 
 def _ensure_images(layout: Layout) -> str:
+    """Import the images unless containerd has the very ones that would be built now."""
+    archive = images.machine_archive()
     wanted = {image.name for image in images.images()}
-    if wanted <= containerd.image_names(layout):
+    same = layout.images.exists() and layout.images.read_bytes() == archive
+    if same and wanted <= containerd.image_names(layout):
         return "images are there"
-    layout.images.write_bytes(images.machine_archive())
+    layout.images.write_bytes(archive)
     containerd.import_images(layout, layout.images)
     return f"images built from {images.find_busybox()} and imported"
 

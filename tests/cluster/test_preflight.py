@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import preflight
+from cluster import control, preflight
 from cluster.errors import CommandError
 from cluster.paths import Layout
 
@@ -21,7 +21,7 @@ TCP = """\
 
 def test_a_new_or_empty_directory_becomes_ours(tmp_path: Path) -> None:
     for name in ("new/deep", "empty"):
-        layout = Layout(tmp_path / name)
+        layout = Layout(tmp_path / name, tmp_path / "run")
         if name == "empty":
             layout.data_dir.mkdir()
         preflight.claim_data_dir(layout)
@@ -32,29 +32,29 @@ def test_a_new_or_empty_directory_becomes_ours(tmp_path: Path) -> None:
 
 def test_a_disk_of_its_own_counts_as_empty(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
-    preflight.claim_data_dir(Layout(tmp_path))
+    preflight.claim_data_dir(Layout(tmp_path, tmp_path / "run"))
 
 
 def test_somebody_elses_directory_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     for refuse in (preflight.claim_data_dir, preflight.require_ours):
         with pytest.raises(CommandError, match=r"is not Pinnace's.*choose another --data-dir"):
-            refuse(Layout(tmp_path))
+            refuse(Layout(tmp_path, tmp_path / "run"))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_its_place(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CommandError, match="is not a directory: choose another"):
-        preflight.claim_data_dir(Layout(tmp_path / "file"))
+        preflight.claim_data_dir(Layout(tmp_path / "file", tmp_path / "run"))
     with pytest.raises(CommandError, match="cannot use "):
-        preflight.claim_data_dir(Layout(tmp_path / "file" / "below"))
+        preflight.claim_data_dir(Layout(tmp_path / "file" / "below", tmp_path / "run"))
 
 
-def test_a_directory_that_cannot_be_written() -> None:
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     # Root may write anywhere but where the kernel itself answers.
     with pytest.raises(CommandError, match="cannot use /proc/1/pinnace"):
-        preflight.claim_data_dir(Layout(Path("/proc/1/pinnace")))
+        preflight.claim_data_dir(Layout(Path("/proc/1/pinnace"), tmp_path / "run"))
 
 
 def test_a_taken_port_is_named_with_its_holder() -> None:
@@ -102,3 +102,17 @@ def test_this_machine_passes() -> None:
     preflight.check_kernel()
     preflight.check_iptables()
     assert "pinnace-trial" not in Path("/proc/net/dev").read_text()
+
+
+def test_one_cluster_at_a_time(tmp_path: Path) -> None:
+    """What runs, or ran, here is another data directory's: neither joined nor stopped nor reset."""
+    first, second = (Layout(tmp_path / name, tmp_path / "run") for name in ("first", "second"))
+    preflight.claim_data_dir(first)
+    control.write_spec(first, [], {})
+    assert control.owner(second) == first.data_dir
+    preflight.claim_data_dir(first)
+    preflight.require_ours(first)
+    for refuse in (preflight.claim_data_dir, preflight.require_ours):
+        with pytest.raises(CommandError, match=f"use --data-dir {first.data_dir}"):
+            refuse(second)
+    assert not second.data_dir.exists()
