@@ -41,4 +41,4 @@ class DiskFailed(DiskError):
     """A write or sync failed: what of it is durable is not known, so nothing more is answered."""
 
     def __init__(self, path: Path, what: str, error: OSError) -> None:
-        super().__init__(f"{path}: {what} failed: {error.strerror or error}; the store has stopped")
+        super().__init__(f"{path}: {what} failed: {error.strerror or error}")

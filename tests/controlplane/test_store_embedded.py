@@ -299,7 +299,7 @@ async def test_a_store_that_stops_by_itself_says_why(tmp_path: Path) -> None:
     store.node._member.storage.wal.close()
     with pytest.raises(StoreError, match="etcdserver: server stopped: "):
         await put(store, b"k", b"2")
-    assert "the store has stopped" in await failed
+    assert "write failed: the log is closed" in await failed
     assert store.leader_term == 0
     await store.close()
 
