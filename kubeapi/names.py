@@ -126,7 +126,8 @@ def _ip_address(value: str) -> str:
         return ""
 
 
-def _ip_address_problems(value: str) -> Problems:
+def ip_address_problems(value: str) -> Problems:
+    """An IP address in its canonical form."""
     found = _ip_address(value)
     if found == value != "":
         return []
@@ -141,7 +142,7 @@ _OBJECT_NAMES: dict[tuple[str, str], Callable[[str], Problems]] = {
     ("", "namespaces"): dns_label_problems,
     ("", "services"): dns_label_problems,
     ("apps", "statefulsets"): dns_label_problems,
-    ("networking.k8s.io", "ipaddresses"): _ip_address_problems,
+    ("networking.k8s.io", "ipaddresses"): ip_address_problems,
     ("certificates.k8s.io", "clustertrustbundles"): path_segment_problems,
     ("rbac.authorization.k8s.io", "clusterrolebindings"): path_segment_problems,
     ("rbac.authorization.k8s.io", "clusterroles"): path_segment_problems,

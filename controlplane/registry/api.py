@@ -162,7 +162,7 @@ class Api:
     async def _create(self, call: Call, obj: Any) -> Stored:
         lifecycle.begin_object(obj, call.info, call.namespace, self.backing.now(), self.backing.rng)
         call.name = obj.metadata.name or ""
-        strategy.prepare_create(obj, call.info)
+        strategy.prepare_create(obj, call.info, call.user, self.backing.now())
         await chain.admit(self.backing, call, obj, None)
         causes = lifecycle.validate_metadata(obj, call.info) + strategy.validate(obj)
         if causes:

@@ -8,19 +8,28 @@ from typing import Any
 
 from msgspec.structs import force_setattr
 
+from controlplane.auth.user import ANONYMOUS, User
 from controlplane.registry.strategy.defaults import apply_defaults
-from controlplane.registry.strategy.prepare import before_create, before_delete, before_update
+from controlplane.registry.strategy.prepare import (
+    KEEPS_STATUS,
+    before_create,
+    before_delete,
+    before_update,
+)
 from controlplane.registry.strategy.validation import validate, validate_update
 from kubeapi.resources import ResourceInfo
 
 __all__ = ["prepare_create", "prepare_delete", "prepare_update", "validate", "validate_update"]
 
 
-def prepare_create(obj: Any, info: ResourceInfo) -> None:
-    if "status" in info.subresources:
+def prepare_create(
+    obj: Any, info: ResourceInfo, user: User = ANONYMOUS, now: str | None = None
+) -> None:
+    """`user` asks for it at the time `now`; name, uid and namespace are known already."""
+    if "status" in info.subresources and type(obj) not in KEEPS_STATUS:
         force_setattr(obj, "status", None)
     apply_defaults(obj)
-    before_create(obj)
+    before_create(obj, user, now)
 
 
 def prepare_update(obj: Any, old: Any) -> None:

@@ -1,20 +1,26 @@
 """Fields that a kind's objects begin with, or keep, whatever the client sent."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import force_setattr, replace
 
-from kubeapi.types import core_v1
+from controlplane.auth.user import User
+from kubeapi.types import apps_v1, batch_v1, certificates_v1, core_v1, meta_v1
 
-_CreateHook = Callable[[Any], None]
+_CreateHook = Callable[[Any, User, str | None], None]
 _UpdateHook = Callable[[Any, Any], None]
 
+# An agent registers its node with the status that it has.
+KEEPS_STATUS: Final[frozenset[type]] = frozenset({core_v1.Node})
+TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
+_GATED_TEXT: Final = "Scheduling is blocked due to non-empty scheduling gates"
 
-def before_create(obj: Any) -> None:
+
+def before_create(obj: Any, user: User, now: str | None) -> None:
     hook = _ON_CREATE.get(type(obj))
     if hook is not None:
-        hook(obj)
+        hook(obj, user, now)
 
 
 def before_update(obj: Any, old: Any) -> None:
@@ -31,7 +37,11 @@ def before_delete(obj: Any) -> None:
 
 def qos_class(spec: core_v1.PodSpec) -> str:
     """Guaranteed, Burstable or BestEffort (pkg/apis/core/v1/helper/qos)."""
-    containers = [*(spec.containers or ()), *(spec.initContainers or ())]
+    # Where the pod as a whole has resources, they decide (KEP-2837).
+    whole = spec.resources is not None and (spec.resources.limits or spec.resources.requests)
+    containers: list[Any] = [*(spec.containers or ()), *(spec.initContainers or ())]
+    if whole:
+        containers = [spec]
     asked = False
     guaranteed = True
     for container in containers:
@@ -48,13 +58,23 @@ def qos_class(spec: core_v1.PodSpec) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def _new_pod(pod: core_v1.Pod) -> None:
-    if pod.spec is not None:
-        status = core_v1.PodStatus(phase="Pending", qosClass=qos_class(pod.spec))
-        force_setattr(pod, "status", status)
+def _new_pod(pod: core_v1.Pod, user: User, now: str | None) -> None:
+    spec = pod.spec
+    if spec is None:
+        return
+    if (spec.terminationGracePeriodSeconds or 0) < 0:
+        force_setattr(spec, "terminationGracePeriodSeconds", 1)
+    status = core_v1.PodStatus(phase="Pending", qosClass=qos_class(spec))
+    if spec.schedulingGates:
+        gated = core_v1.PodCondition(
+            type="PodScheduled", status="False", reason="SchedulingGated", message=_GATED_TEXT,
+            lastTransitionTime=now,
+        )  # fmt: skip
+        status = replace(status, conditions=[gated])
+    force_setattr(pod, "status", status)
 
 
-def _new_namespace(namespace: core_v1.Namespace) -> None:
+def _new_namespace(namespace: core_v1.Namespace, user: User, now: str | None) -> None:
     spec = namespace.spec or core_v1.NamespaceSpec()
     if "kubernetes" not in (spec.finalizers or ()):
         spec = replace(spec, finalizers=[*(spec.finalizers or ()), "kubernetes"])
@@ -62,24 +82,76 @@ def _new_namespace(namespace: core_v1.Namespace) -> None:
     force_setattr(namespace, "status", core_v1.NamespaceStatus(phase="Active"))
 
 
-def _new_node(node: core_v1.Node) -> None:
-    # An agent registers its node with the status it has; `prepare_create` took that away.
+def _new_node(node: core_v1.Node, user: User, now: str | None) -> None:
     if node.spec is None:
         force_setattr(node, "spec", core_v1.NodeSpec())
 
 
-def _new_service(service: core_v1.Service) -> None:
+def _new_service(service: core_v1.Service, user: User, now: str | None) -> None:
     force_setattr(
         service, "status", core_v1.ServiceStatus(loadBalancer=core_v1.LoadBalancerStatus())
     )
 
 
-def _new_claim(claim: core_v1.PersistentVolumeClaim) -> None:
+def _new_claim(claim: core_v1.PersistentVolumeClaim, user: User, now: str | None) -> None:
     force_setattr(claim, "status", core_v1.PersistentVolumeClaimStatus(phase="Pending"))
 
 
-def _new_volume(volume: core_v1.PersistentVolume) -> None:
-    force_setattr(volume, "status", core_v1.PersistentVolumeStatus(phase="Pending"))
+def _new_volume(volume: core_v1.PersistentVolume, user: User, now: str | None) -> None:
+    status = core_v1.PersistentVolumeStatus(phase="Pending", lastPhaseTransitionTime=now)
+    force_setattr(volume, "status", status)
+
+
+def _new_job(job: batch_v1.Job, user: User, now: str | None) -> None:
+    """A selector of the job's own, by its uid (batch/job/strategy `generateSelector`)."""
+    spec, meta = job.spec, job.metadata
+    if spec is None or meta is None or spec.manualSelector:
+        return
+    if spec.template is None:
+        force_setattr(spec, "template", core_v1.PodTemplateSpec())
+    uid, name = meta.uid or "", meta.name or ""
+    added = {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+    template = spec.template
+    template_meta = (template.metadata if template else None) or meta_v1.ObjectMeta()
+    labels = (template_meta.labels or {}) | added
+    force_setattr(template, "metadata", replace(template_meta, labels=labels))
+    selector = spec.selector or meta_v1.LabelSelector()
+    chosen = (selector.matchLabels or {}) | {"batch.kubernetes.io/controller-uid": uid}
+    force_setattr(spec, "selector", replace(selector, matchLabels=chosen))
+    if not meta.labels:
+        force_setattr(meta, "labels", dict(labels))
+
+
+def _new_daemon_set(daemon_set: apps_v1.DaemonSet, user: User, now: str | None) -> None:
+    _set_template_generation(daemon_set, "1")
+
+
+def _set_template_generation(daemon_set: apps_v1.DaemonSet, generation: str) -> None:
+    meta = daemon_set.metadata
+    if meta is not None:
+        annotations = (meta.annotations or {}) | {TEMPLATE_GENERATION: generation}
+        force_setattr(meta, "annotations", annotations)
+
+
+def _new_signing_request(
+    request: certificates_v1.CertificateSigningRequest, user: User, now: str | None
+) -> None:
+    """Who asks is what the server knows, not what the request says."""
+    spec = request.spec or certificates_v1.CertificateSigningRequestSpec()
+    extra = {key: list(found) for key, found in user.extra.items()}
+    asked_by = replace(
+        spec,
+        username=user.name,
+        uid=user.uid or None,
+        groups=list(user.groups) or None,
+        extra=extra or None,
+    )
+    force_setattr(request, "spec", asked_by)
 
 
 def _keep_namespace_finalizers(namespace: core_v1.Namespace, old: core_v1.Namespace) -> None:
@@ -105,7 +177,34 @@ def _keep_service_addresses(service: core_v1.Service, old: core_v1.Service) -> N
                 force_setattr(port, "nodePort", kept)
 
 
+def _bump_template(daemon_set: apps_v1.DaemonSet, old: apps_v1.DaemonSet) -> None:
+    """The template's own generation, from before there were ControllerRevisions."""
+    spec, was = daemon_set.spec, old.spec
+    before = (old.metadata.annotations if old.metadata else None) or {}
+    text = before.get(TEMPLATE_GENERATION, "")
+    generation = int(text) if text.isdecimal() else 0
+    changed = spec is not None and was is not None and spec.template != was.template
+    if generation or changed:
+        _set_template_generation(daemon_set, str(generation + changed))
+
+
+def _keep_request(
+    request: certificates_v1.CertificateSigningRequest,
+    old: certificates_v1.CertificateSigningRequest,
+) -> None:
+    """What was asked for stays; only metadata and, elsewhere, status change."""
+    force_setattr(request, "spec", old.spec)
+
+
+def _keep_end_of_pod(pod: core_v1.Pod, old: core_v1.Pod) -> None:
+    if pod.spec is not None and (pod.spec.terminationGracePeriodSeconds or 0) < 0:
+        force_setattr(pod.spec, "terminationGracePeriodSeconds", 1)
+
+
 _ON_CREATE: dict[type, _CreateHook] = {
+    apps_v1.DaemonSet: _new_daemon_set,
+    batch_v1.Job: _new_job,
+    certificates_v1.CertificateSigningRequest: _new_signing_request,
     core_v1.Namespace: _new_namespace,
     core_v1.Node: _new_node,
     core_v1.PersistentVolume: _new_volume,
@@ -114,6 +213,9 @@ _ON_CREATE: dict[type, _CreateHook] = {
     core_v1.Service: _new_service,
 }
 _ON_UPDATE: dict[type, _UpdateHook] = {
+    apps_v1.DaemonSet: _bump_template,
+    certificates_v1.CertificateSigningRequest: _keep_request,
+    core_v1.Pod: _keep_end_of_pod,
     core_v1.Namespace: _keep_namespace_finalizers,
     core_v1.Service: _keep_service_addresses,
 }

@@ -20,19 +20,25 @@ class Faults(list[Cause]):
     def invalid(self, path: str, value: Any, detail: str) -> None:
         self._add("FieldValueInvalid", path, f"Invalid value: {shown(value)}: {detail}")
 
+    def bare_invalid(self, path: str, detail: str) -> None:
+        """Where Kubernetes does not show the value."""
+        self._add("FieldValueInvalid", path, f"Invalid value: {detail}")
+
     def unsupported(self, path: str, value: Any, supported: Sequence[str]) -> None:
-        names = ", ".join(f'"{name}"' for name in sorted(supported))
+        """The values that there are come in the order in which Kubernetes lists them."""
+        names = ", ".join(f'"{name}"' for name in supported)
         message = f"Unsupported value: {shown(value)}: supported values: {names}"
         self._add("FieldValueNotSupported", path, message)
 
-    def duplicate(self, path: str, value: Any) -> None:
-        self._add("FieldValueDuplicate", path, f"Duplicate value: {shown(value)}")
+    def duplicate(self, path: str, value: Any, detail: str = "") -> None:
+        message = _with_detail(f"Duplicate value: {shown(value)}", detail)
+        self._add("FieldValueDuplicate", path, message)
 
     def forbidden(self, path: str, detail: str) -> None:
         self._add("FieldValueForbidden", path, f"Forbidden: {detail}")
 
-    def not_found(self, path: str, value: Any) -> None:
-        self._add("FieldValueNotFound", path, f"Not found: {shown(value)}")
+    def not_found(self, path: str, value: Any, detail: str = "") -> None:
+        self._add("FieldValueNotFound", path, _with_detail(f"Not found: {shown(value)}", detail))
 
     def too_long(self, path: str, limit_bytes: int) -> None:
         self._add("FieldValueTooLong", path, f"Too long: may not be more than {limit_bytes} bytes")
@@ -44,6 +50,14 @@ class Faults(list[Cause]):
         """One fault for each thing that is wrong with the same value."""
         for detail in details:
             self.invalid(path, value, detail)
+
+    def immutable(self, path: str, value: Any, detail: str = "field is immutable") -> None:
+        self.invalid(path, value, detail)
+
+
+def join(path: str, name: str) -> str:
+    """The path of a field of the structure at `path`; the object itself is at ""."""
+    return f"{path}.{name}" if path else name
 
 
 def shown(value: Any) -> str:

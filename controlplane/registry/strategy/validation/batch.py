@@ -1,0 +1,312 @@
+"""Jobs and CronJobs (pkg/apis/batch/validation)."""
+
+import re
+import zoneinfo
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from controlplane.registry.strategy.validation import values, workloads
+from controlplane.registry.strategy.validation.cron_schedule import schedule_problem
+from controlplane.registry.strategy.validation.faults import Faults, join
+from controlplane.registry.strategy.validation.rules import Rules, Table
+from kubeapi import selectors
+from kubeapi.types import batch_v1
+
+_INDEXED_MAX: Final = 100_000
+_CRON_NAME_MAX: Final = 52
+_UID_LABELS: Final = ("batch.kubernetes.io/controller-uid", "controller-uid")
+_NEEDS_INDEXES: Final = "requires indexed completion mode"
+
+
+def _ends(template: Any, faults: Faults, path: str) -> None:
+    """A job's pods must be able to end."""
+    spec = template.spec if template is not None else None
+    policy = (spec.restartPolicy if spec is not None else None) or ""
+    where = f"{path}.template.spec.restartPolicy"
+    if policy in ("", "Always"):
+        faults.required(where, 'valid values: "OnFailure", "Never"')
+    elif policy not in ("OnFailure", "Never"):
+        faults.unsupported(where, policy, ("OnFailure", "Never"))
+
+
+def _job_spec(spec: batch_v1.JobSpec, faults: Faults, path: str) -> None:
+    _ends(spec.template, faults, path)
+    if spec.completionMode == "Indexed":
+        _indexed(spec, faults, path)
+    else:
+        _not_indexed(spec, faults, path)
+    if spec.maxFailedIndexes is not None and spec.backoffLimitPerIndex is None:
+        text = "when maxFailedIndexes is specified"
+        faults.required(f"{path}.backoffLimitPerIndex", text)
+    if spec.podFailurePolicy is not None:
+        _pod_failure_policy(spec, faults, path)
+    if spec.successPolicy is not None:
+        _success_policy(spec, faults, path)
+    supported = ("Failed",) if spec.podFailurePolicy else ("Failed", "TerminatingOrFailed")
+    policy = spec.podReplacementPolicy
+    if policy and policy not in supported:
+        faults.unsupported(f"{path}.podReplacementPolicy", policy, supported)
+
+
+def _indexed(spec: batch_v1.JobSpec, faults: Faults, path: str) -> None:
+    completions = spec.completions
+    if completions is None:
+        faults.required(f"{path}.completions", "when completion mode is Indexed")
+    if spec.parallelism is not None and spec.parallelism > _INDEXED_MAX:
+        text = f"must be less than or equal to {_INDEXED_MAX} when completion mode is Indexed"
+        faults.invalid(f"{path}.parallelism", spec.parallelism, text)
+    most = spec.maxFailedIndexes
+    if most is not None and completions is not None and most > completions:
+        text = "must be less than or equal to completions"
+        faults.invalid(f"{path}.maxFailedIndexes", most, text)
+
+
+def _not_indexed(spec: batch_v1.JobSpec, faults: Faults, path: str) -> None:
+    for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
+        value = getattr(spec, name)
+        if value is not None:
+            faults.invalid(f"{path}.{name}", value, _NEEDS_INDEXES)
+
+
+_ACTIONS: Final = ("Count", "FailIndex", "FailJob", "Ignore")
+
+
+def _pod_failure_policy(spec: batch_v1.JobSpec, faults: Faults, path: str) -> None:
+    template = spec.template.spec if spec.template is not None else None
+    if template is not None and template.restartPolicy != "Never":
+        text = 'only "Never" is supported when podFailurePolicy is specified'
+        faults.invalid(f"{path}.template.spec.restartPolicy", template.restartPolicy or "", text)
+    known = {
+        container.name
+        for container in [
+            *((template.containers if template else None) or ()),
+            *((template.initContainers if template else None) or ()),
+        ]
+    }
+    rules = (spec.podFailurePolicy.rules if spec.podFailurePolicy else None) or ()
+    for index, rule in enumerate(rules):
+        where = f"{path}.podFailurePolicy.rules[{index}]"
+        _failure_action(rule, spec, faults, where)
+        if rule.onExitCodes is not None:
+            _exit_codes(rule.onExitCodes, known, faults, f"{where}.onExitCodes")
+            if rule.onPodConditions:
+                text = "specifying both OnExitCodes and OnPodConditions is not supported"
+                faults.invalid(where, "", text)
+        elif not rule.onPodConditions:
+            text = "specifying one of OnExitCodes and OnPodConditions is required"
+            faults.bare_invalid(where, text)
+
+
+def _failure_action(rule: Any, spec: batch_v1.JobSpec, faults: Faults, path: str) -> None:
+    action = rule.action or ""
+    if not action:
+        listed = " ".join(f'"{name}"' for name in _ACTIONS)
+        faults.required(f"{path}.action", f"valid values: [{listed}]")
+    elif action not in _ACTIONS:
+        faults.unsupported(f"{path}.action", action, _ACTIONS)
+    elif action == "FailIndex" and spec.backoffLimitPerIndex is None:
+        faults.invalid(f"{path}.action", action, "requires the backoffLimitPerIndex to be set")
+
+
+def _exit_codes(codes: Any, known: set[Any], faults: Faults, path: str) -> None:
+    if codes.operator not in ("In", "NotIn"):
+        faults.unsupported(f"{path}.operator", codes.operator or "", ("In", "NotIn"))
+    if codes.containerName and codes.containerName not in known:
+        text = "must be one of the container or initContainer names in the pod template"
+        faults.invalid(f"{path}.containerName", codes.containerName, text)
+    given = codes.values or []
+    if not given:
+        faults.invalid(f"{path}.values", given, "at least one value is required")
+    for index, value in enumerate(given):
+        if codes.operator == "In" and value == 0:
+            faults.invalid(f"{path}.values[{index}]", 0, "must not be 0 for the In operator")
+        elif value in given[:index]:
+            faults.duplicate(f"{path}.values[{index}]", value)
+    if sorted(given) != given:
+        faults.invalid(f"{path}.values", given, "must be ordered")
+
+
+def _success_policy(spec: batch_v1.JobSpec, faults: Faults, path: str) -> None:
+    where = f"{path}.successPolicy"
+    rules = (spec.successPolicy.rules if spec.successPolicy else None) or []
+    if spec.completionMode != "Indexed":
+        shown = {
+            "Rules": [
+                {"SucceededIndexes": rule.succeededIndexes, "SucceededCount": rule.succeededCount}
+                for rule in rules
+            ]
+        }
+        faults.invalid(where, shown, _NEEDS_INDEXES)
+    if not rules:
+        text = "at least one rules must be specified when the successPolicy is specified"
+        faults.required(f"{where}.rules", text)
+    for index, rule in enumerate(rules):
+        _success_rule(rule, spec.completions or 0, faults, f"{where}.rules[{index}]")
+
+
+def _success_rule(rule: Any, completions: int, faults: Faults, path: str) -> None:
+    count, text = rule.succeededCount, rule.succeededIndexes
+    if count is None and text is None:
+        message = "at least one of succeededCount or succeededIndexes must be specified"
+        faults.required(path, message)
+        return
+    if count is not None:
+        values.not_negative(count, faults, path, "succeededCount")
+        if count > completions:
+            message = (
+                f"must be less than or equal to {completions} (the number of specified completions)"
+            )
+            faults.invalid(f"{path}.succeededCount", count, message)
+    if text is not None:
+        problem = _indexes_problem(text, completions)
+        if problem:
+            message = f"error parsing succeededIndexes: {problem}"
+            faults.invalid(f"{path}.succeededIndexes", text, message)
+
+
+def _indexes_problem(text: str, completions: int) -> str:
+    """What is wrong with `1,3-5`."""
+    for part in text.split(",") if text else ():
+        for number in part.split("-", 1):
+            if not re.fullmatch(r"[0-9]+", number):
+                return f'cannot convert string to integer for index: "{number}"'
+            if int(number) >= completions:
+                return f'too large index: "{number}"'
+    return ""
+
+
+def check_new_job(job: batch_v1.Job, faults: Faults) -> None:
+    """The selector was made for this job alone, unless its user wanted to choose."""
+    spec = job.spec
+    if spec is None:
+        return
+    if spec.selector is None:
+        faults.required("spec.selector")
+    elif not spec.manualSelector:
+        uid = job.metadata.uid if job.metadata else None
+        chosen = spec.selector.matchLabels or {}
+        if not any(chosen == {key: uid} for key in _UID_LABELS):
+            faults.invalid("spec.selector", spec.selector, "`selector` not auto-generated")
+    matcher = selectors.of_selector(spec.selector)
+    workloads.check_template_labels(matcher, spec.template, faults, "spec")
+
+
+def _managed_by(value: str, faults: Faults, path: str, name: str) -> None:
+    values.domain_path(value, faults, path, name)
+    if len(value) > 63:
+        faults.too_long(join(path, name), 63)
+
+
+def _cron(spec: batch_v1.CronJobSpec, faults: Faults, path: str) -> None:
+    if spec.schedule:
+        text = schedule_problem(spec.schedule)
+        if text:
+            faults.invalid(f"{path}.schedule", spec.schedule, text)
+    zone = spec.timeZone
+    if zone is None:
+        return
+    if not zone:
+        faults.invalid(f"{path}.timeZone", zone, "timeZone must be nil or non-empty string")
+    elif zone.lower() == "local":
+        text = (
+            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        )
+        faults.invalid(f"{path}.timeZone", zone, text)
+    elif not _is_zone(zone):
+        faults.invalid(f"{path}.timeZone", zone, f"unknown time zone {zone}")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _cron_job(job: batch_v1.CronJob, faults: Faults, path: str) -> None:
+    name = (job.metadata.name if job.metadata else None) or ""
+    if len(name) > _CRON_NAME_MAX:
+        # The controller adds 11 characters to name a Job, whose pods carry that as a label.
+        faults.invalid("metadata.name", name, "must be no more than 52 characters")
+
+
+_COUNT: Final[dict[str, values.Check]] = dict.fromkeys(
+    (
+        "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
+        "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes",
+    ),
+    values.not_negative,
+)  # fmt: skip
+
+RULES: Table = {
+    batch_v1.CronJob: Rules(whole=_cron_job, present=("spec",)),
+    batch_v1.CronJobSpec: Rules(
+        required=("schedule",),
+        each={
+            "concurrencyPolicy": values.one_of("Allow", "Forbid", "Replace"),
+            "startingDeadlineSeconds": values.not_negative,
+            "successfulJobsHistoryLimit": values.not_negative,
+            "failedJobsHistoryLimit": values.not_negative,
+        },
+        whole=_cron,
+        present=("jobTemplate",),
+    ),
+    batch_v1.Job: Rules(present=("spec",)),
+    batch_v1.JobSpec: Rules(
+        each={
+            **_COUNT,
+            "completionMode": values.one_of("Indexed", "NonIndexed"),
+            "managedBy": _managed_by,
+        },
+        whole=_job_spec,
+        present=("template",),
+    ),
+    batch_v1.JobTemplateSpec: Rules(present=("spec",)),
+}
+
+# Updates
+
+_JOB_FIXED: Final = (
+    "selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy",
+    "successPolicy",
+)  # fmt: skip
+_SCHEDULING: Final = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
+
+
+def update_job(new: batch_v1.Job, old: batch_v1.Job, faults: Faults) -> None:
+    spec, was = new.spec, old.spec
+    if spec is None or was is None:
+        return
+    check_new_job(new, faults)
+    for name in _JOB_FIXED:
+        if getattr(spec, name) != getattr(was, name):
+            faults.immutable(f"spec.{name}", getattr(spec, name))
+    if not _same_template(spec, was, old):
+        faults.immutable("spec.template", spec.template)
+    if spec.completions != was.completions:
+        _completions(spec, was, faults)
+
+
+def _same_template(spec: batch_v1.JobSpec, was: batch_v1.JobSpec, old: batch_v1.Job) -> bool:
+    """A suspended job that never ran may still be sent elsewhere (KEP-2926)."""
+    if spec.template == was.template:
+        return True
+    started = old.status is not None and old.status.startTime
+    if not was.suspend or started or spec.template is None or was.template is None:
+        return False
+    return _without_scheduling(spec.template) == _without_scheduling(was.template)
+
+
+def _without_scheduling(template: Any) -> Any:
+    pod = template.spec and replace(template.spec, **dict.fromkeys(_SCHEDULING))
+    return replace(template, spec=pod, metadata=None)
+
+
+def _completions(spec: batch_v1.JobSpec, was: batch_v1.JobSpec, faults: Faults) -> None:
+    if spec.completionMode != "Indexed":
+        faults.immutable("spec.completions", spec.completions)
+    elif spec.completions is not None and spec.completions != spec.parallelism:
+        text = "can only be modified in tandem with spec.parallelism"
+        faults.invalid("spec.completions", spec.completions, text)
