@@ -36,8 +36,8 @@ LONG_FUNCTIONS: dict[str, str] = {}
 MANY_PARAMETERS: dict[str, str] = {
     "controlplane/auth/forbidden.py:forbidden_error": "a sentence of eight words to fill in",
     "controlplane/auth/forbidden.py:forbidden_message": "a sentence of eight words to fill in",
+    "controlplane/rest/table/render.py:table": "what a Table shows, by keyword",
     "kubeapi/errors.py:StatusError.__init__": "the fields of Kubernetes' Status, by keyword",
-    "raftstore/maintenance.py:Maintenance.__init__": "what it keeps watch over, by keyword",
 }
 # Started by name or path rather than imported.
 STARTED = {
@@ -182,7 +182,11 @@ def test_every_module_is_imported() -> None:
         for path in modules()
     }
     reached = {name for path in modules() for name in imported(path)}
-    orphans = {name for name in names - reached if name not in STARTED and "." in name}
+    orphans = {
+        name
+        for name in names - reached
+        if name not in STARTED and name[-9:] != ".__main__" and "." in name
+    }
     # A package is reached with any module in it.
     assert {n for n in orphans if not any(r.startswith(f"{n}.") for r in reached)} == set()
 
