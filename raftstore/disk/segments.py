@@ -15,8 +15,10 @@ from raftstore.core.messages import Entry, HardState, SnapshotMeta
 from raftstore.disk import records
 from raftstore.disk.errors import CorruptRecord
 from raftstore.disk.files import FileSystem
+from raftstore.disk.names import name_of, numbered
 
 HEAD, HARD_STATE, ENTRY = 1, 2, 3
+_SUFFIX = ".wal"
 _MAGIC = b"pinnace wal 1\0\0\0"
 _HEAD_FORM = struct.Struct("<16sQQQQQQ")
 _HARD_STATE_FORM = struct.Struct("<QQQ")
@@ -53,17 +55,13 @@ class Contents:
 
 
 def segment_name(number: int, first_index: int) -> str:
-    return f"{number:016x}-{first_index:016x}.wal"
+    return name_of(number, first_index, _SUFFIX)
 
 
 def list_segments(files: FileSystem, directory: Path) -> list[Segment]:
     """In order."""
-    segments = []
-    for name in files.names(directory):
-        if name.endswith(".wal"):
-            number, first_index = (int(part, 16) for part in name[:-4].split("-"))
-            segments.append(Segment(directory / name, number, first_index))
-    return segments
+    found = numbered(files, directory, _SUFFIX)
+    return [Segment(path, number, first_index) for number, first_index, path in found]
 
 
 def needed_segments(segments: Sequence[Segment], snapshot: SnapshotMeta) -> list[Segment]:

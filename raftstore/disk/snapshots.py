@@ -12,8 +12,10 @@ from raftstore.core.messages import SnapshotMeta
 from raftstore.disk import records
 from raftstore.disk.errors import CorruptRecord, DiskFailed
 from raftstore.disk.files import FileSystem, ReadableFile
+from raftstore.disk.names import UNFINISHED, name_of, numbered
 
 _HEAD, _SLICE, _END = 1, 2, 3
+_SUFFIX = ".snap"
 _MAGIC = b"pinnace snap 1\0\0"
 _HEAD_FORM = struct.Struct("<16sQQQ")
 # A file of gigabytes is synced as it grows, so that the log's syncs do not wait for all of it.
@@ -21,17 +23,13 @@ _SYNC_EVERY_BYTES = 4 * 1024 * 1024
 
 
 def snapshot_name(snapshot: SnapshotMeta) -> str:
-    return f"{snapshot.index:016x}-{snapshot.term:016x}.snap"
+    return name_of(snapshot.index, snapshot.term, _SUFFIX)
 
 
 def list_snapshots(files: FileSystem, directory: Path) -> list[tuple[SnapshotMeta, Path]]:
     """Oldest first."""
-    found = []
-    for name in files.names(directory):
-        if name.endswith(".snap"):
-            index, term = (int(part, 16) for part in name[:-5].split("-"))
-            found.append((SnapshotMeta(index, term), directory / name))
-    return found
+    found = numbered(files, directory, _SUFFIX)
+    return [(SnapshotMeta(index, term), path) for index, term, path in found]
 
 
 class SnapshotWriter:
@@ -43,7 +41,7 @@ class SnapshotWriter:
         self._files = files
         self._directory = directory
         self._path = directory / snapshot_name(snapshot)
-        self._temporary = self._path.with_suffix(".tmp")
+        self._temporary = self._path.with_suffix(UNFINISHED)
         self._number = snapshot.index
         self._unsynced_bytes = 0
         self.size_bytes = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from raftstore.core.messages import Entry, HardState, SnapshotMeta
 from raftstore.disk.errors import CorruptRecord, DiskFailed, NotOurs, NotWritable, StoreLocked
 from raftstore.disk.files import FileSystem
+from raftstore.disk.names import UNFINISHED
 from raftstore.disk.segments import (
     Contents,
     Identity,
@@ -77,6 +78,7 @@ class Storage:
         was under way. Raises DiskError."""
         try:
             if self._reopen is not None:
+                self._remove_unfinished()
                 self.wal = self._reopen()
                 self._reopen = None
                 self.remove(self.snapshot_finished(self._snapshot, self.snapshot_size_bytes))
@@ -117,7 +119,6 @@ class Storage:
         if not self._files.exists(self._directory / "FORMAT"):
             self._make(rng, segment_size_bytes)
             return Opened(HardState(), SnapshotMeta(), iter(()), (), False)
-        self._remove_unfinished()
         snapshot, slices = self._newest_snapshot()
         segments = list_segments(self._files, self._directory / "wal")
         if not segments:
@@ -152,18 +153,18 @@ class Storage:
         """A start that died before it wrote FORMAT left at most a log without entries. Anything
         more is a store that has lost its FORMAT, and not ours to remove."""
         files, directory = self._files, self._directory
-        self._remove_unfinished()
         segments = list_segments(files, directory / "wal")
         used = bool(segments) and bool(read_segments(files, segments, SnapshotMeta()).entries)
-        if used or files.names(directory / "snap"):
+        if used or list_snapshots(files, directory / "snap"):
             raise NotOurs(directory, "it holds a log or snapshot but no FORMAT")
+        self._remove_unfinished()
         for segment in segments:
             files.remove(segment.path)
 
     def _remove_unfinished(self) -> None:
         for name in ("wal", "snap"):
             for leftover in self._files.names(self._directory / name):
-                if leftover.endswith(".tmp"):
+                if leftover.endswith(UNFINISHED):
                     self._files.remove(self._directory / name / leftover)
 
     def _newest_snapshot(self) -> tuple[SnapshotMeta, Iterator[bytes]]:

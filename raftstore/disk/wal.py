@@ -7,6 +7,7 @@ from raftstore.core.messages import Entry, HardState
 from raftstore.disk import records
 from raftstore.disk.errors import DiskFailed
 from raftstore.disk.files import FileSystem, WritableFile
+from raftstore.disk.names import UNFINISHED
 from raftstore.disk.segments import (
     ENTRY,
     HARD_STATE,
@@ -152,7 +153,7 @@ class Wal:
         """A segment appears with its head, whole, or not at all."""
         first_index = self._last_index + 1
         path = self._directory / segment_name(number, first_index)
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_suffix(UNFINISHED)
         head = head_payload(self._identity, number, self._hard_state)
         data = records.encode(HEAD | records.BATCH_START, head, number, 0)
         self._segments.append(Segment(path, number, first_index))

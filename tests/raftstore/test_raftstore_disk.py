@@ -283,6 +283,15 @@ def test_an_earlier_segment_that_is_cut_short_is_refused() -> None:
         assert error.value.path in segments[:2]
 
 
+def test_a_file_of_somebody_else_is_named() -> None:
+    for place in ("wal/notes.wal", "snap/x-1.snap"):
+        files = filled()
+        files.create(STORE / place, 0)
+        with pytest.raises(CorruptRecord, match="not a file of this store") as error:
+            reopened(files)
+        assert error.value.path == STORE / place
+
+
 def test_a_log_that_is_gone_is_refused() -> None:
     files, segments = many_segments()
     for path in segments:
