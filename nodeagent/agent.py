@@ -21,7 +21,6 @@ from nodeagent.cgroups import CgroupError, CgroupManager, find_hierarchies
 from nodeagent.cri import CriClient, RuntimeServiceError
 from nodeagent.events import EventRecorder
 from nodeagent.flags import Flags
-from nodeagent.images import ImageManager
 from nodeagent.logrotation import LogRotator
 from nodeagent.lookup import PodLookup
 from nodeagent.node.facts import default_route_ip, read_machine, read_pressure
@@ -30,23 +29,15 @@ from nodeagent.node.runtime_health import RuntimeHealth, wait_for_runtime
 from nodeagent.node.status import NodeFacts, allocatable
 from nodeagent.podnetwork import PodNetwork
 from nodeagent.pods import fields
-from nodeagent.pods.admission import Admission
 from nodeagent.pods.container_config import Machine
 from nodeagent.pods.dns import ClusterDns
-from nodeagent.pods.executor import PodExecutor
-from nodeagent.pods.killing import Killer
 from nodeagent.pods.manager import PodManager
-from nodeagent.pods.material import MaterialSource
 from nodeagent.pods.settings import Settings
-from nodeagent.pods.status_writer import StatusWriter
-from nodeagent.pods.tools import Tools
-from nodeagent.probes.manager import ProbeManager
 from nodeagent.runtime_events import RuntimeEvents
 from nodeagent.runtime_reader import RuntimeReader
 from nodeagent.streams import SessionServer
-from nodeagent.tokens import TokenManager
 from nodeagent.tunnel import Tunnel
-from nodeagent.volumes.manager import VolumeManager
+from nodeagent.wiring import Basics, make_tools
 from pinnace_wire import cri_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -129,7 +120,17 @@ class _Parts:
         self._images: tuple[pb.Image, ...] = ()
         self._node_changed = asyncio.Event()
         self._node.add_handler(lambda old, new: self._node_changed.set())
-        self.manager = PodManager(lambda m: self._tools(m, client, cgroups, rng))
+        basics = Basics(flags, clock, rng, client, cri, cgroups, self._recorder)
+        self.manager = PodManager(
+            lambda manager: make_tools(
+                basics,
+                self._settings(cgroups),
+                self.reader,
+                self._services,
+                manager.wake,
+                lambda: self._health.network_problem,
+            )
+        )
         self._pods.add_handler(self.manager.on_change)
         self._events = RuntimeEvents(cri, self.reader, self.manager.wake, clock, rng)
         state_dir = flags.data_dir / "cni"
@@ -163,50 +164,16 @@ class _Parts:
 
     async def close(self) -> None:
         await self.manager.close()
-        await self._tools_made.probes.close()
-        await self._tools_made.writer.close()
-        await self._tools_made.material.close()
 
-    def _tools(
-        self, manager: PodManager, client: GrpcClient, cgroups: CgroupManager, rng: random.Random
-    ) -> Tools:
-        flags, clock, cri, events = self._flags, self._clock, self._cri, self._recorder
+    def _settings(self, cgroups: CgroupManager) -> Settings:
+        flags = self._flags
         resources = allocatable(self._machine, flags.max_pods)
-        settings = Settings(
+        return Settings(
             fields.NodeFacts(flags.node_name, self._ips, resources),
             Machine(self._machine.memory_bytes, cgroups.unified),
             flags.pod_logs_dir,
             ClusterDns(flags.cluster_dns, flags.cluster_domain),
         )
-        volumes = VolumeManager(flags.root_dir, clock)
-        killer = Killer(cri, events, clock)
-        images = ImageManager(cri, events, clock)
-        tokens = TokenManager(client, clock)
-        material = MaterialSource(
-            client, volumes, tokens, events, settings, self._services, manager.wake, rng
-        )
-        executor = PodExecutor(
-            cri, self.reader, images, volumes, cgroups, events, killer, settings, clock
-        )
-        self._tools_made = Tools(
-            client=client,
-            cri=cri,
-            reader=self.reader,
-            executor=executor,
-            killer=killer,
-            material=material,
-            volumes=volumes,
-            cgroups=cgroups,
-            probes=ProbeManager(cri, events, clock, manager.wake),
-            writer=StatusWriter(client, clock, rng),
-            events=events,
-            admission=Admission(resources),
-            settings=settings,
-            clock=clock,
-            rng=rng,
-            network_problem=lambda: self._health.network_problem,
-        )
-        return self._tools_made
 
     def _facts(self) -> NodeFacts:
         return NodeFacts(

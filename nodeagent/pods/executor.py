@@ -79,7 +79,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """The sandbox that containers are started in."""
+    """The sandbox that containers are started in; `ips` are the pod's (the node's on its net)."""
 
     id: str
     attempt: int
@@ -144,7 +144,10 @@ class PodExecutor:
             text = f"Failed to create pod sandbox: {error}"
             self.events.pod(pod, "Warning", "FailedCreatePodSandBox", text)
             raise SandboxError(text) from None
-        return Sandbox(sandbox_id, attempt, sandbox_record(status).ips)
+        own = sandbox_record(status).ips
+        return Sandbox(
+            sandbox_id, attempt, self.settings.node.host_ips if host_network(pod) else own
+        )
 
     def _sandbox_config(self, pod: core_v1.Pod, attempt: int) -> pb.PodSandboxConfig:
         dns, _ = pod_dns(pod, self.settings.cluster_dns, read_host_resolv_conf())
@@ -197,10 +200,11 @@ class PodExecutor:
         self, pod: core_v1.Pod, container: Container, record: ContainerRecord | None, book: Book
     ) -> bool:
         """Whether the container is in crash-loop back-off; counts the restart where not."""
-        if record is None or not record.exited:
+        if record is None or record.running:
             return False
         key = f"{container.name}/{container_hash(container)}"
-        now_s, ended_s = self.clock.now_s(), record.finished_at_ns / 1e9
+        # One that could not even be started has no end; it must not be tried without a pause.
+        now_s, ended_s = self.clock.now_s(), (record.finished_at_ns or record.created_at_ns) / 1e9
         wait_s = book.crashes.remaining_s(key, ended_s, now_s)
         if wait_s <= 0:
             book.crashes.failed(key, ended_s, now_s)
@@ -272,14 +276,13 @@ class PodExecutor:
     def _config(self, start: _Start, image: pb.Image) -> pb.ContainerConfig:
         pod, settings = start.pod, self.settings
         env = build_env(pod, start.container, start.material.references)
-        addresses = settings.node.host_ips if host_network(pod) else start.sandbox.ips
         mounts = container_mounts(
             start.container,
             start.material.volumes,
             self.volumes.pod_dir(uid_of(pod)),
             env,
             start.restart_count,
-            hosts_file(pod, addresses, settings.cluster_dns.domain),
+            hosts_file(pod, start.sandbox.ips, settings.cluster_dns.domain),
         )
         config = container_config(
             pod,
@@ -311,8 +314,7 @@ class PodExecutor:
         hook = start.container.lifecycle.postStart if start.container.lifecycle else None
         if hook is None:
             return
-        addresses = self.settings.node.host_ips if host_network(pod) else start.sandbox.ips
-        address = addresses[0] if addresses else ""
+        address = start.sandbox.ips[0] if start.sandbox.ips else ""
         try:
             await run_hook(self.cri, self.clock, hook, start.container, container_id, address)
         except HookError:

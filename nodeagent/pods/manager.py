@@ -80,6 +80,9 @@ class PodManager:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tools.probes.close()
+        await self._tools.writer.close()
+        await self._tools.material.close()
 
     def _take(self, pod: core_v1.Pod) -> None:
         meta = metadata(pod)

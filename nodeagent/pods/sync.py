@@ -115,7 +115,7 @@ class PodSync:
             return
         if actions.kill_pod or actions.to_kill:
             await tools.executor.kill(pod, actions, runtime)
-        sandbox = Sandbox(actions.sandbox_id, actions.attempt, _ips(runtime))
+        sandbox = Sandbox(actions.sandbox_id, actions.attempt, self._ips(runtime))
         if actions.kill_pod and not actions.create_sandbox:
             return
         try:
@@ -211,11 +211,15 @@ class PodSync:
         return True
 
     def _follow_probes(self, runtime: PodRuntime) -> None:
-        addresses = _ips(runtime)
-        if host_network(self.pod):
-            addresses = self._tools.settings.node.host_ips
+        addresses = self._ips(runtime)
         address = addresses[0] if addresses else ""
         self._tools.probes.follow(self.pod, runtime, address)
+
+    def _ips(self, runtime: PodRuntime) -> tuple[str, ...]:
+        if host_network(self.pod):
+            return self._tools.settings.node.host_ips
+        sandbox = runtime.ready_sandbox
+        return sandbox.ips if sandbox is not None else ()
 
     async def _collect_garbage(self, runtime: PodRuntime) -> None:
         garbage = find_garbage(runtime)
@@ -306,11 +310,6 @@ class PodSync:
             # A conflict is tried again: where the pod was replaced, the watch says so meanwhile.
             if error.code != 404:
                 raise
-
-
-def _ips(runtime: PodRuntime) -> tuple[str, ...]:
-    sandbox = runtime.ready_sandbox
-    return sandbox.ips if sandbox is not None else ()
 
 
 def _with_conditions_of_others(

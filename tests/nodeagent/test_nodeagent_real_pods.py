@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from realcontainerd import BUSYBOX
-from realnode import NODE, RealNode, is_ready, phase, real_node, until
+from realnode import ADDRESS, NODE, RealNode, is_ready, phase, real_node, until
 from realregistry import registry
 
 from cluster import images
@@ -474,6 +474,20 @@ async def names_and_hosts(node: RealNode) -> None:
     assert "192.0.2.44\tdb\tdb.test" in said
     assert "nameserver 192.0.2.53" in said
     assert "search x.test" in said
+
+
+@scenario
+async def a_pod_on_the_nodes_network(node: RealNode) -> None:
+    env = [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]
+    container = shell("echo $IP; cat /etc/hosts; ip addr", env=env)
+    await node.pod("hostnet", spec(container, hostNetwork=True, restartPolicy="Never"))
+    pod = await finished(node, "hostnet")
+    said = node.log(pod)
+    assert said.splitlines()[0] == ADDRESS
+    assert "# Kubernetes-managed hosts file (host network)." in said
+    assert "pinnace0" in said
+    assert pod.status is not None
+    assert (pod.status.podIP, pod.status.hostIP) == (ADDRESS, ADDRESS)
 
 
 @scenario
