@@ -88,7 +88,11 @@ class Node:
         knew. Raises DiskError."""
         member = open_member(directory, clock, rng, options or Options(), files, _sink_failed)
         node = cls(member, rng)
-        await node._settle()
+        try:
+            await node._settle()
+        except asyncio.CancelledError:
+            await node.close()
+            raise
         if node.failure is not None:
             await node.close()
             raise node.failure

@@ -452,7 +452,7 @@ def test_a_failed_sync_is_the_end_of_writing() -> None:
 
     files.before = fail
     storage.wal.append(None, [entry(2)])
-    with pytest.raises(DiskFailed, match="sync failed: Input/output error$"):
+    with pytest.raises(DiskFailed, match=r"sync failed: Input/output error$"):
         storage.wal.sync()
     files.before = lambda what, path: None
     with pytest.raises(DiskFailed):
