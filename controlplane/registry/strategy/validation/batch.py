@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from controlplane.registry.strategy.validation import values, workloads
 from controlplane.registry.strategy.validation.cron_schedule import schedule_problem
 from controlplane.registry.strategy.validation.faults import Faults, join
-from controlplane.registry.strategy.validation.rules import Rules, Table
+from controlplane.registry.strategy.validation.rules import Check, Rules, Table
 from kubeapi import selectors
 from kubeapi.types import batch_v1
 
@@ -232,7 +232,7 @@ def _cron_job(job: batch_v1.CronJob, faults: Faults, path: str) -> None:
         faults.invalid("metadata.name", name, "must be no more than 52 characters")
 
 
-_COUNT: Final[dict[str, values.Check]] = dict.fromkeys(
+_COUNT: Final[dict[str, Check]] = dict.fromkeys(
     (
         "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
         "ttlSecondsAfterFinished", "backoffLimitPerIndex", "maxFailedIndexes",

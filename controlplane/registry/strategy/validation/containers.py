@@ -6,7 +6,7 @@ from controlplane.registry.strategy.validation import values
 from controlplane.registry.strategy.validation.faults import Faults, join
 from controlplane.registry.strategy.validation.probes import check_container_probes, check_sleeps
 from controlplane.registry.strategy.validation.resources import check_claims
-from controlplane.registry.strategy.validation.rules import Rules, Table
+from controlplane.registry.strategy.validation.rules import Check, Rules, Table
 from kubeapi import names
 from kubeapi.types import core_v1
 
@@ -176,7 +176,7 @@ def _not_sidecar(container: Any, faults: Faults, path: str) -> None:
             faults.forbidden(f"{path}.{field}", _ONLY_SIDECARS)
 
 
-_EACH: Final[dict[str, values.Check]] = {
+_EACH: Final[dict[str, Check]] = {
     "name": values.label,
     "image": _image,
     "imagePullPolicy": values.one_of(*PULL_POLICIES),

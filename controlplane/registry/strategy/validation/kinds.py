@@ -3,25 +3,33 @@
 from typing import Final
 
 from controlplane.registry.strategy.validation import (
+    autoscaling,
     batch,
     config,
+    limits,
     networking,
     pods,
+    rbac,
     services,
+    storage,
     workloads,
 )
 from controlplane.registry.strategy.validation.rules import Table
 from kubeapi.types import core_v1
 
 RULES: Final[Table] = {
+    **autoscaling.RULES,
     **batch.RULES,
     **config.RULES,
+    **limits.RULES,
     **networking.RULES,
     **pods.RULES,
+    **rbac.RULES,
     **services.RULES,
+    **storage.RULES,
     **workloads.RULES,
 }
 
 UNCHECKED: Final[frozenset[type]] = frozenset(
-    {core_v1.ServiceAccount, core_v1.Endpoints, core_v1.PodTemplate}
+    {core_v1.Endpoints, core_v1.LimitRange, core_v1.PodTemplate, core_v1.ServiceAccount}
 )

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from controlplane.registry.strategy.validation import scheduling, values
 from controlplane.registry.strategy.validation.faults import Faults
-from controlplane.registry.strategy.validation.rules import Rules, Table
+from controlplane.registry.strategy.validation.rules import Check, Rules, Table
 from kubeapi import selectors
 from kubeapi.types import apps_v1, core_v1, meta_v1
 
@@ -186,7 +186,7 @@ def _revision(revision: apps_v1.ControllerRevision, faults: Faults, path: str) -
 
 
 _RETENTION = values.one_of("Delete", "Retain")
-_COUNTS: Final[dict[str, values.Check]] = {
+_COUNTS: Final[dict[str, Check]] = {
     "replicas": values.not_negative,
     "minReadySeconds": values.not_negative,
     "revisionHistoryLimit": values.not_negative,
@@ -198,7 +198,7 @@ def _limited(value: int | str, faults: Faults, path: str, name: str) -> None:
     values.not_over_100_percent(value, faults, path, name)
 
 
-def _subset(rules: dict[str, values.Check], *fields: str) -> dict[str, values.Check]:
+def _subset(rules: dict[str, Check], *fields: str) -> dict[str, values.Check]:
     return {name: rules[name] for name in fields}
 
 
