@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterable
 
-from cluster import containerd, control, daemons
+from cluster import containerd, control, daemons, supervisor
 from cluster.control import DaemonSpec
 from cluster.errors import CommandError
 from cluster.options import Options
@@ -14,6 +14,8 @@ from nodeagent.pods.identity import POD_GRACE_S
 # containerd serves each stop with a thread or two; more at once would only queue there.
 AT_ONCE = 16
 GRACE_S_MAX = 30
+READY_S = 30.0
+POLL_S = 0.03
 
 
 def only_containerd(layout: Layout, chosen: Options, environment: dict[str, str]) -> None:
@@ -40,6 +42,7 @@ def stop_all(layout: Layout, *, grace_s_max: int = GRACE_S_MAX, remove: bool = F
 async def _stop_all(layout: Layout, grace_s_max: int, remove: bool) -> int:
     client = CriClient(str(layout.containerd_socket))
     try:
+        await _wait_ready(client)
         containers = await client.list_containers()
         sandboxes = await client.list_sandboxes()
         running = [c for c in containers if c.state == 1]  # CONTAINER_RUNNING
@@ -55,6 +58,19 @@ async def _stop_all(layout: Layout, grace_s_max: int, remove: bool) -> int:
         raise CommandError(f"containerd could not stop every pod: {error}") from error
     finally:
         await client.close()
+
+
+async def _wait_ready(client: CriClient) -> None:
+    """The CRI answers a moment after containerd does: it first looks at what runs."""
+    deadline_s = supervisor.now_s() + READY_S
+    while True:
+        try:
+            await client.status()
+            return
+        except RuntimeServiceError:
+            if supervisor.now_s() > deadline_s:
+                raise
+            await asyncio.sleep(POLL_S)
 
 
 def _grace_s(annotations: dict[str, str]) -> int:

@@ -112,8 +112,19 @@ def test_reset_leaves_nothing(machine: Machine) -> None:
         assert f"  {kind}: " in told
     done = machine.pinnace("reset", "--yes")
     assert "Nothing of the cluster is left on this machine." in done.stdout
+    assert done.stderr == ""
     assert difference(before, snapshot(machine)) == []
     assert leftovers(machine) == "nothing of Pinnace's is on this machine\n"
+
+
+def test_reset_of_what_is_down(machine: Machine) -> None:
+    """Pods that run without any daemon are stopped in the orderly way all the same."""
+    before = snapshot(machine)
+    busy(machine)
+    machine.pinnace("down")
+    done = machine.pinnace("reset", "--yes")
+    assert done.stderr == ""
+    assert difference(before, snapshot(machine)) == []
 
 
 def test_reset_after_a_crash_of_everything(machine: Machine) -> None:
