@@ -13,6 +13,7 @@ from controlplane.controllers.deployment_revision import (
     by_age,
 )
 from controlplane.controllers.pods import meta_of
+from kubeapi.intstr import resolve_fenceposts
 from kubeapi.types import apps_v1
 
 ReplicaSets = Sequence[apps_v1.ReplicaSet]
@@ -53,23 +54,13 @@ def is_rolling(deployment: apps_v1.Deployment) -> bool:
     return strategy is None or strategy.type != "Recreate"
 
 
-def _scaled(value: int | str | None, total: int, *, up: bool) -> int:
-    """An absolute number, or a percentage of `total` rounded up or down."""
-    if isinstance(value, str):
-        exact = total * int(value.removesuffix("%")) / 100
-        return math.ceil(exact) if up else math.floor(exact)
-    return value or 0
-
-
 def _fenceposts(deployment: apps_v1.Deployment) -> tuple[int, int]:
-    """(surge, unavailable); both zero would never move, so one may then be unavailable."""
+    """How many pods there may be too many, and too few."""
     strategy = deployment.spec.strategy if deployment.spec else None
     rolling = strategy.rollingUpdate if strategy else None
     if rolling is None:
         rolling = apps_v1.RollingUpdateDeployment(maxSurge="25%", maxUnavailable="25%")
-    surge = _scaled(rolling.maxSurge, wanted(deployment), up=True)
-    unavailable = _scaled(rolling.maxUnavailable, wanted(deployment), up=False)
-    return (surge, unavailable) if surge or unavailable else (0, 1)
+    return resolve_fenceposts(rolling.maxSurge, rolling.maxUnavailable, wanted(deployment))
 
 
 def max_surge(deployment: apps_v1.Deployment) -> int:

@@ -5,8 +5,6 @@ Source: Kubernetes, `pkg/api/v1/pod/util.go` and `pkg/controller/controller_util
 
 from typing import Any
 
-import msgspec
-
 from base.clock import parse_rfc3339
 from controlplane.controllers.ownership import controller_reference
 from kubeapi.types import core_v1, meta_v1
@@ -64,21 +62,6 @@ def ready_since_s(pod: core_v1.Pod) -> float | None:
     return parse_rfc3339(ready.lastTransitionTime) if ready.lastTransitionTime else 0.0
 
 
-def available_in_s(pod: core_v1.Pod, min_ready_s: int, now_s: float) -> float | None:
-    """Seconds until the pod counts as available, 0 when it does; None while it is not ready."""
-    since_s = ready_since_s(pod)
-    if since_s is None:
-        return None
-    if min_ready_s == 0:
-        return 0.0
-    # A Ready condition without a time was never ready for any measurable time.
-    return max(0.0, since_s + min_ready_s - now_s) if since_s else float(min_ready_s)
-
-
-def is_available(pod: core_v1.Pod, min_ready_s: int, now_s: float) -> bool:
-    return available_in_s(pod, min_ready_s, now_s) == 0.0
-
-
 def restarts(pod: core_v1.Pod) -> int:
     return max((c.restartCount or 0 for c in status_of(pod).containerStatuses or ()), default=0)
 
@@ -98,20 +81,3 @@ def from_template(template: core_v1.PodTemplateSpec | None, owner: Any) -> core_
         ),
         spec=template.spec,
     )
-
-
-def with_condition(
-    conditions: list[core_v1.PodCondition] | None, wanted: core_v1.PodCondition
-) -> list[core_v1.PodCondition]:
-    """The list with the condition of that type replaced or added. The transition time moves only
-    with the status."""
-    kept = list(conditions or ())
-    for i, found in enumerate(kept):
-        if found.type == wanted.type:
-            if found.status == wanted.status and found.lastTransitionTime:
-                wanted = msgspec.structs.replace(
-                    wanted, lastTransitionTime=found.lastTransitionTime
-                )
-            kept[i] = wanted
-            return kept
-    return [*kept, wanted]
