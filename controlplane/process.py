@@ -5,7 +5,6 @@ import logging
 import random
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -33,7 +32,7 @@ from controlplane.rest.about import About
 from controlplane.rest.server import RestServer
 from controlplane.scheduler.scheduler import Scheduler
 from controlplane.store import Store, StoreError
-from controlplane.store.embedded import open_embedded
+from controlplane.store.embedded import EmbeddedStore, open_embedded
 
 log = logging.getLogger("controlplane")
 
@@ -56,13 +55,14 @@ class ControlPlane:
         self._tasks: list[asyncio.Task[None]] = []
         self._metrics = CollectorRegistry()
         self._ready = False
+        self._store: EmbeddedStore | None = None
         self.api: Api | None = None
 
     async def start(self) -> None:
         """Raises StartError; whatever had started by then is stopped again."""
         try:
             await self._start()
-        except StartError:
+        except BaseException:
             await self.stop()
             raise
 
@@ -102,13 +102,15 @@ class ControlPlane:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._metrics)
 
-    async def _open_store(self) -> Store:
+    async def _open_store(self) -> EmbeddedStore:
         path = self._flags.data_dir / "store"
         try:
             store = await open_embedded(path, self._clock, self._rng)
         except (OSError, StoreError) as error:
             raise StartError(f"cannot open the store in {path}: {error}") from error
         self._stops.append(store.close)
+        self._metrics.register(store.metrics)
+        self._store = store
         return store
 
     async def _open_api(self, store: Store) -> Api:
@@ -154,8 +156,8 @@ class ControlPlane:
         self._stops.append(door.stop)
 
     def _check_store(self) -> str:
-        store = self.api.registry.store if self.api else None
-        return "" if store is not None and store.leader_term else "the store has no leader"
+        leads = self._store is not None and self._store.leader_term
+        return "" if leads else "the store has no leader"
 
     def _check_started(self) -> str:
         return "" if self._ready else "still starting"
@@ -176,11 +178,8 @@ class ControlPlane:
 
     async def failed(self) -> str:
         """Waits until the store can go on no longer; returns why."""
-        assert self.api is not None
-        failure: Any = getattr(self.api.registry.store, "failed", None)
-        if failure is None:
-            await asyncio.get_running_loop().create_future()
-        return str(await failure())
+        assert self._store is not None
+        return await self._store.failed()
 
     async def stop(self) -> None:
         for task in self._tasks:
