@@ -12,18 +12,22 @@ from controlplane.controllers import deployment_plan, pods
 from controlplane.controllers import deployment_revision as revision
 from controlplane.controllers import deployment_status as status
 from controlplane.controllers.deployment_scaling import is_rolling
+from controlplane.controllers.indices import (
+    BY_CONTROLLER,
+    BY_NAMESPACE,
+    by_controller,
+    by_namespace,
+)
 from controlplane.controllers.ownership import Claimer, controller_of, controller_uid
 from controlplane.controllers.pods import meta_of
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
 from controlplane.controllers.recorder import NORMAL, WARNING, EventRecorder
-from controlplane.controllers.replicaset import BY_CONTROLLER, by_controller, namespace_ends
+from controlplane.controllers.refusals import namespace_ends
 from kubeapi.client import Client
 from kubeapi.errors import StatusError
 from kubeapi.informer import SharedInformers, object_key
 from kubeapi.selectors import of_selector
 from kubeapi.types import apps_v1, core_v1
-
-BY_NAMESPACE = "namespace"
 
 
 class DeploymentController:
@@ -46,7 +50,7 @@ class DeploymentController:
         self._replica_sets = informers.of(apps_v1.ReplicaSet)
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index(BY_CONTROLLER, by_controller)
-        self._replica_sets.add_index(BY_NAMESPACE, lambda rs: (meta_of(rs).namespace,))
+        self._replica_sets.add_index(BY_NAMESPACE, by_namespace)
         self._deployments.add_handler(self._deployment_changed)
         self._replica_sets.add_handler(self._replica_set_changed)
         self._pods.add_handler(self._pod_changed)

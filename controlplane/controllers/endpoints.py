@@ -13,7 +13,7 @@ from controlplane.controllers import pods, service_pods
 from controlplane.controllers.pods import meta_of
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
 from controlplane.controllers.recorder import WARNING, EventRecorder
-from controlplane.controllers.replicaset import namespace_ends
+from controlplane.controllers.refusals import namespace_ends
 from kubeapi.client import Client
 from kubeapi.errors import StatusError
 from kubeapi.informer import SharedInformers, object_key, split_key

@@ -5,12 +5,12 @@ Source: Kubernetes, `pkg/controller/nodelifecycle/node_lifecycle_controller.go`.
 """
 
 import random
-from collections.abc import Iterable
 
 import msgspec
 
 from base.clock import Clock, rfc3339
 from controlplane.controllers import node_health, pods
+from controlplane.controllers.indices import BY_NODE, by_node
 from controlplane.controllers.node_health import Heartbeat
 from controlplane.controllers.pods import meta_of
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
@@ -21,14 +21,7 @@ from kubeapi.informer import SharedInformers, object_key
 from kubeapi.types import coordination_v1, core_v1
 
 LEASE_NAMESPACE = "kube-node-lease"
-BY_NODE = "node name"
 EVICTION_RECHECK_S = 5.0
-
-
-def by_node(pod: core_v1.Pod) -> Iterable[str]:
-    """Index of pods: the node they are bound to."""
-    name = pods.spec_of(pod).nodeName
-    return (name,) if name else ()
 
 
 def node_reference(node: core_v1.Node) -> core_v1.ObjectReference:

@@ -12,9 +12,11 @@ import msgspec
 from base.clock import Clock
 from controlplane.controllers import batches, pods, replicaset_plan
 from controlplane.controllers.expectations import Expectations
+from controlplane.controllers.indices import BY_CONTROLLER, by_controller, orphans
 from controlplane.controllers.ownership import Claimer, controller_of, controller_uid
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
 from controlplane.controllers.recorder import NORMAL, WARNING, EventRecorder
+from controlplane.controllers.refusals import namespace_ends
 from controlplane.controllers.replicaset_plan import Tally
 from kubeapi.client import Client
 from kubeapi.errors import StatusError
@@ -27,13 +29,6 @@ GATHER_FROM_PODS = 50
 GATHER_S = 0.1
 # The informer shows an adoption within milliseconds, and wakes us then.
 ADOPTION_RECHECK_S = 1.0
-
-BY_CONTROLLER = "controller uid, or orphans of a namespace"
-
-
-def by_controller(pod: core_v1.Pod) -> Iterable[str]:
-    """Index of pods: the uid of the controller, or `orphan/<namespace>`."""
-    return (controller_uid(pod) or f"orphan/{pods.meta_of(pod).namespace}",)
 
 
 class ReplicaSetController:
@@ -57,7 +52,7 @@ class ReplicaSetController:
         self._pods = informers.of(core_v1.Pod)
         self._pods.add_index(BY_CONTROLLER, by_controller)
         self._replica_sets = informers.of(apps_v1.ReplicaSet)
-        self._replica_sets.add_index(BY_CONTROLLER, lambda rs: (controller_uid(rs),))
+        self._replica_sets.add_index(BY_CONTROLLER, by_controller)
         self._replica_sets.add_handler(self._replica_set_changed)
         self._pods.add_handler(self._pod_changed)
 
@@ -168,16 +163,17 @@ class ReplicaSetController:
         will only be counted once the informer shows it."""
         tally = self._tally_of(rs)
         matches = tally.matcher.matches
+        namespace = pods.meta_of(rs).namespace or ""
         strangers = [v.pod for v in tally.views() if not v.matches] if tally.strangers else []
-        orphans = [
+        adoptable = [
             pod
-            for pod in self._pods.by_index(BY_CONTROLLER, f"orphan/{pods.meta_of(rs).namespace}")
+            for pod in self._pods.by_index(BY_CONTROLLER, orphans(namespace))
             if pods.is_active(pod) and matches(pods.meta_of(pod).labels)
         ]
-        if not strangers and not orphans:
+        if not strangers and not adoptable:
             return False
         adopted = await self._claimer.claim(
-            rs, strangers + orphans, lambda pod: matches(pods.meta_of(pod).labels)
+            rs, strangers + adoptable, lambda pod: matches(pods.meta_of(pod).labels)
         )
         return bool(adopted)
 
@@ -255,10 +251,3 @@ def _spec_version(rs: apps_v1.ReplicaSet) -> tuple[object, ...]:
     """Differs when anything but the status did."""
     meta = pods.meta_of(rs)
     return meta.generation, meta.deletionTimestamp, meta.annotations, meta.ownerReferences
-
-
-def namespace_ends(error: Exception) -> bool:
-    """Refused because the namespace is being deleted: trying again cannot help."""
-    return isinstance(error, StatusError) and any(
-        cause.reason == "NamespaceTerminating" for cause in error.causes
-    )

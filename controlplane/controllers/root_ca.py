@@ -10,7 +10,7 @@ import msgspec
 from base.clock import Clock
 from controlplane.controllers.pods import meta_of
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
-from controlplane.controllers.replicaset import namespace_ends
+from controlplane.controllers.refusals import namespace_ends
 from controlplane.controllers.serviceaccount import is_active
 from kubeapi.client import Client
 from kubeapi.errors import StatusError

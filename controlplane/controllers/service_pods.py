@@ -6,13 +6,13 @@ Source: Kubernetes, `staging/src/k8s.io/endpointslice/util` and `pkg/api/v1/pod/
 from collections.abc import Iterable, Iterator
 
 from controlplane.controllers import pods
+from controlplane.controllers.indices import BY_NAMESPACE, by_namespace
 from controlplane.controllers.pods import meta_of
 from kubeapi.informer import Informer, object_key
 from kubeapi.selectors import of_set
 from kubeapi.types import core_v1
 
 HEADLESS_LABEL = "service.kubernetes.io/headless"
-BY_NAMESPACE = "namespace"
 # As with ReplicaSets: what has many pods is counted less often.
 DELAY_PER_POD_S = 0.0002
 DELAY_MAX_S = 0.5
@@ -91,8 +91,8 @@ class ServicePods:
     ) -> None:
         self._services = services
         self._pods = pod_informer
-        services.add_index(BY_NAMESPACE, lambda service: (meta_of(service).namespace,))
-        pod_informer.add_index(BY_NAMESPACE, lambda pod: (meta_of(pod).namespace,))
+        services.add_index(BY_NAMESPACE, by_namespace)
+        pod_informer.add_index(BY_NAMESPACE, by_namespace)
 
     def of(self, service: core_v1.Service) -> list[core_v1.Pod]:
         matcher = of_set(service.spec.selector if service.spec else None)

@@ -8,41 +8,16 @@ from collections.abc import Sequence
 
 from base.clock import Clock, parse_rfc3339, rfc3339
 from controlplane.controllers import pods
+from controlplane.controllers.indices import BY_NODE, by_node
 from controlplane.controllers.node_health import NO_EXECUTE, taints_of
-from controlplane.controllers.node_lifecycle import BY_NODE, by_node
 from controlplane.controllers.pods import meta_of
 from controlplane.controllers.reconciler import DONE, ControlLoop, Result
 from controlplane.controllers.recorder import NORMAL, EventRecorder
+from controlplane.controllers.tolerations import stay_s
 from kubeapi.client import Client
 from kubeapi.errors import StatusError
 from kubeapi.informer import SharedInformers, object_key
 from kubeapi.types import core_v1
-
-
-def tolerates(toleration: core_v1.Toleration, taint: core_v1.Taint) -> bool:
-    """Source: `Toleration.ToleratesTaint`: an empty key with Exists tolerates every taint."""
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return bool(toleration.key) and (toleration.value or "") == (taint.value or "")
-
-
-def stay_s(
-    taints: Sequence[core_v1.Taint], tolerations: Sequence[core_v1.Toleration]
-) -> float | None:
-    """How long a pod may stay with these taints; None: for ever."""
-    limits: list[float] = []
-    for taint in taints:
-        fitting = [t for t in tolerations if tolerates(t, taint)]
-        if not fitting:
-            return 0.0
-        limits += [
-            max(0.0, float(t.tolerationSeconds)) for t in fitting if t.tolerationSeconds is not None
-        ]
-    return min(limits, default=None)
 
 
 def no_execute(node: core_v1.Node | None) -> list[core_v1.Taint]:

@@ -7,9 +7,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
+from controlplane.controllers.indices import BY_NAMESPACE, by_namespace
 from controlplane.controllers.ownership import controller_of
-from controlplane.controllers.pods import meta_of
-from controlplane.controllers.service_pods import BY_NAMESPACE
 from controlplane.scheduler.podinfo import PodInfo
 from kubeapi.informer import Informer, SharedInformers
 from kubeapi.selectors import LabelMatcher, Requirement, of_selector, of_set
@@ -24,7 +23,7 @@ class Workloads:
 
     def __init__(self, informers: SharedInformers) -> None:
         self._services = informers.of(core_v1.Service)
-        self._services.add_index(BY_NAMESPACE, lambda service: (meta_of(service).namespace,))
+        self._services.add_index(BY_NAMESPACE, by_namespace)
         self._services.add_handler(self._service_changed)
         self._owners: dict[tuple[str, str], Informer[Any]] = {
             ("v1", "ReplicationController"): informers.of(core_v1.ReplicationController),

@@ -125,7 +125,7 @@ async def test_pods_leave_a_tainted_node_when_their_patience_ends(tmp_path: Path
 async def test_a_lifted_taint_cancels_the_eviction(tmp_path: Path) -> None:
     async with running_world(tmp_path) as world:
         await world.add_node("n1")
-        some = [{"operator": "Exists", "tolerationSeconds": 30}]
+        some = [{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}]
         await world.api.create("v1/pods", pod("some", "n1", tolerations=some))
         await asyncio.sleep(1)
         taint = [{"key": "boot", "effect": "NoExecute"}]

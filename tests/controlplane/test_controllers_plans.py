@@ -25,7 +25,7 @@ from controlplane.controllers import deployment_scaling as scaling
 from controlplane.controllers.garbage_collector import Owners, Verdict, judge
 from controlplane.controllers.owner_graph import OwnerGraph
 from controlplane.controllers.ownership import decide_claims
-from controlplane.controllers.taint_eviction import stay_s, tolerates
+from controlplane.controllers.tolerations import stay_s, tolerates
 from kubeapi.types import apps_v1, coordination_v1, core_v1, meta_v1
 from tests.controlplane.scheduler_maker import to_object
 

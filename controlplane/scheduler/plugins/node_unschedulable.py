@@ -1,6 +1,6 @@
 """Cordoned nodes take no pods, but for those that tolerate the taint that says the same."""
 
-from controlplane.controllers.taint_eviction import tolerates
+from controlplane.controllers.tolerations import tolerates
 from controlplane.scheduler.podinfo import PodInfo
 from controlplane.scheduler.snapshot import NodeInfo, Snapshot
 from controlplane.scheduler.verdicts import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from controlplane.controllers.taint_eviction import tolerates
+from controlplane.controllers.tolerations import tolerates
 from controlplane.scheduler.podinfo import PodInfo
 from controlplane.scheduler.snapshot import NodeInfo, Snapshot
 from controlplane.scheduler.verdicts import (
