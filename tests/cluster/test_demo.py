@@ -28,7 +28,10 @@ def test_demo_twice(machine: Machine) -> None:
     second = machine.pinnace("demo").stdout
     assert "Deployment hello unchanged, Service hello unchanged" in second
     assert "the daemons run already" in second
+    assert "images are there" in second
     assert {pod["metadata"]["uid"] for pod in cluster.pods()} == before
+    (machine.data_dir / "images.tar").write_bytes(b"of an older Pinnace")
+    assert "images built from" in machine.up().stdout
 
 
 def test_a_taken_port(machine: Machine) -> None:

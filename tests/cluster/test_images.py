@@ -52,6 +52,13 @@ def test_same_bytes_each_time() -> None:
     assert first != images.build_archive(BUSYBOX, APPLETS, "arm64")
 
 
+def test_no_clock_is_in_the_bytes() -> None:
+    files = members(images.build_archive(BUSYBOX, APPLETS, "amd64"))
+    layers = manifest(files, images.HELLO)["layers"]
+    # RFC 1952: the modification time is in bytes 4 to 7 of a gzip header.
+    assert [blob(files, layer["digest"])[4:8] for layer in layers] == [bytes(4)] * 2
+
+
 def test_the_layout_is_whole() -> None:
     files = members(images.build_archive(BUSYBOX, APPLETS, "amd64"))
     assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
