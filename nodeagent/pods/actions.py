@@ -108,6 +108,7 @@ def compute_pod_actions(
     # They may come before initialization is complete, and are never started twice.
     names = [c.name or "" for c in ephemeral_containers(pod)]
     plan.ephemeral = [name for name in names if runtime.current(name) is None]
+    plan.kill = [_kill_older(record) for record in runtime.superseded]
     initialized = _plan_init_containers(pod, runtime, verdicts, plan)
     if plan.kill_pod or not initialized:
         return plan.done(sandbox_id, attempt)
@@ -313,6 +314,12 @@ def _reason_to_kill(
         message = f"{what} {container.name} failed startup probe"
         return Kill(record, message, KillReason.STARTUP)
     return None
+
+
+def _kill_older(record: ContainerRecord) -> Kill:
+    """A container that an agent began to start when it died, found running beside its successor."""
+    message = f"Container {record.name} runs twice, the older one is stopped"
+    return Kill(record, message, KillReason.UNKNOWN)
 
 
 def _kill_unknown(what: str, record: ContainerRecord) -> Kill:

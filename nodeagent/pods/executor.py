@@ -27,7 +27,7 @@ from nodeagent.pods.killing import Killer
 from nodeagent.pods.mounts import container_mounts
 from nodeagent.pods.observed import StartFailure
 from nodeagent.pods.resize import Resize, given, plan
-from nodeagent.pods.runtime_state import ContainerRecord, PodRuntime
+from nodeagent.pods.runtime_state import ContainerRecord, ContainerState, PodRuntime
 from nodeagent.pods.sandbox_config import pod_log_directory, sandbox_config
 from nodeagent.pods.settings import Settings
 from nodeagent.pods.spec import (
@@ -47,6 +47,7 @@ from pinnace_wire import cri_pb2 as pb
 log = logging.getLogger(__name__)
 
 CONFIG_RETRY_S = 10.0
+START_RETRY_S = 1.0
 
 
 @dataclass
@@ -102,6 +103,8 @@ class _Start:
     material: Material
     # The container whose processes this one sees, for an ephemeral container.
     target_id: str = ""
+    # The container itself, where it was made but an agent that died did not start it.
+    made_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ class PodExecutor:
                 _next_restart(pod, name, record),
                 material,
                 _target_id(pod, name, runtime),
+                made_id=_made_id(record, sandbox),
             )
             any_started = await self._start(start, book) or any_started
         return any_started
@@ -200,11 +204,10 @@ class PodExecutor:
         self, pod: core_v1.Pod, container: Container, record: ContainerRecord | None, book: Book
     ) -> bool:
         """Whether the container is in crash-loop back-off; counts the restart where not."""
-        if record is None or record.running:
+        if record is None or not record.exited:
             return False
         key = f"{container.name}/{container_hash(container)}"
-        # One that could not even be started has no end; it must not be tried without a pause.
-        now_s, ended_s = self.clock.now_s(), (record.finished_at_ns or record.created_at_ns) / 1e9
+        now_s, ended_s = self.clock.now_s(), record.finished_at_ns / 1e9
         wait_s = book.crashes.remaining_s(key, ended_s, now_s)
         if wait_s <= 0:
             book.crashes.failed(key, ended_s, now_s)
@@ -243,9 +246,8 @@ class PodExecutor:
     async def _start(self, start: _Start, book: Book) -> bool:
         name = start.container.name or ""
         try:
-            image = await self.images.ensure(start.pod, start.container, start.material.credentials)
-            config = self._config(start, image)
-            container_id = await uninterrupted(self._create_and_start(start, config))
+            container_id = start.made_id or await self._create(start)
+            await uninterrupted(self._launch(start, container_id))
             await self._post_start(start, container_id)
         except ImageError as error:
             self._failed(start, book, StartFailure(error.reason, str(error)), error.reason)
@@ -262,7 +264,7 @@ class PodExecutor:
             creating = error.call == "CreateContainer"
             reason = "CreateContainerError" if creating else "RunContainerError"
             self._failed(start, book, StartFailure(reason, error.details), error.details)
-            book.retry_in(CONFIG_RETRY_S if creating else 0.0)
+            book.retry_in(CONFIG_RETRY_S if creating else START_RETRY_S)
         else:
             book.failures.pop(name, None)
             return True
@@ -298,16 +300,23 @@ class PodExecutor:
             options.pid, options.target_id = pb.TARGET, start.target_id
         return config
 
-    async def _create_and_start(self, start: _Start, config: pb.ContainerConfig) -> str:
-        name, pod = start.container.name or "", start.pod
-        container_id = await self.cri.create_container(
-            start.sandbox.id, config, start.sandbox_config
-        )
-        self.reader.claim(container_id, uid_of(pod))
+    async def _create(self, start: _Start) -> str:
+        """The id of the container, made but not started."""
+        pod = start.pod
+        image = await self.images.ensure(pod, start.container, start.material.credentials)
+        config = self._config(start, image)
+        making = self.cri.create_container(start.sandbox.id, config, start.sandbox_config)
+        container_id = await uninterrupted(making)
+        name = start.container.name or ""
         self.events.pod(pod, "Normal", "Created", "Container created", name)
-        await self.cri.start_container(container_id)
-        self.events.pod(pod, "Normal", "Started", "Container started", name)
         return container_id
+
+    async def _launch(self, start: _Start, container_id: str) -> None:
+        # It may end before it is read: its pod must be known by then.
+        self.reader.claim(container_id, uid_of(start.pod))
+        await self.cri.start_container(container_id)
+        name = start.container.name or ""
+        self.events.pod(start.pod, "Normal", "Started", "Container started", name)
 
     async def _post_start(self, start: _Start, container_id: str) -> None:
         name, pod = start.container.name or "", start.pod
@@ -339,3 +348,9 @@ def _next_restart(pod: core_v1.Pod, name: str, record: ContainerRecord | None) -
 def _target_id(pod: core_v1.Pod, name: str, runtime: PodRuntime) -> str:
     target = runtime.current(target_of(pod, name))
     return target.id if target is not None and target.running else ""
+
+
+def _made_id(record: ContainerRecord | None, sandbox: Sandbox) -> str:
+    if record is None or record.state is not ContainerState.CREATED:
+        return ""
+    return record.id if record.sandbox_id == sandbox.id else ""

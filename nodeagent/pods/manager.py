@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Callable
 
 from kubeapi.types import core_v1, meta_v1
 from nodeagent.pods.identity import POD_GRACE_S
 from nodeagent.pods.runtime_state import PodRuntime
+from nodeagent.pods.sandbox_config import pod_log_directories
 from nodeagent.pods.spec import metadata, uid_of
 from nodeagent.pods.tools import Tools
 from nodeagent.pods.worker import PodWorker
@@ -73,6 +75,10 @@ class PodManager:
             log.info("removing what is left of pod %s", uid)
             await self._tools.volumes.remove_pod(uid)
             self._tools.cgroups.remove_pod(uid)
+        for uid, folder in pod_log_directories(self._tools.settings.logs_dir).items():
+            if uid not in self._workers:
+                log.info("removing the logs of pod %s, which is gone", uid)
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def close(self) -> None:
         """Stop working; containers stay as they are."""

@@ -86,5 +86,10 @@ class PodRuntime:
         return tuple(c for c in self.containers if c.state in alive)
 
     @property
+    def superseded(self) -> tuple[ContainerRecord, ...]:
+        """Containers that run although there is a newer one of their name."""
+        return tuple(c for c in self.containers if c.running and c != self.current(c.name))
+
+    @property
     def stopped(self) -> bool:
         return not self.running and self.ready_sandbox is None

@@ -18,6 +18,14 @@ def pod_log_directory(logs_dir: Path, pod: core_v1.Pod) -> Path:
     return logs_dir / f"{meta.namespace}_{meta.name}_{meta.uid}"
 
 
+def pod_log_directories(logs_dir: Path) -> dict[str, Path]:
+    """All there are, by the uid of the pod."""
+    if not logs_dir.is_dir():
+        return {}
+    found = [entry for entry in logs_dir.iterdir() if entry.name.count("_") == 2]
+    return {entry.name.rpartition("_")[2]: entry for entry in found}
+
+
 def sandbox_config(
     pod: core_v1.Pod,
     attempt: int,

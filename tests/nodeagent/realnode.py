@@ -171,8 +171,8 @@ async def real_node(root: Path, *extra: str) -> AsyncIterator[RealNode]:
     ports = _free_ports(2)
     plane_flags = [
         f"--data-dir={data_dir}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        "--bind-address=0.0.0.0",
+        f"--advertise-address={ADDRESS}",
         f"--secure-port={ports[0]}",
         f"--grpc-port={ports[1]}",
     ]

@@ -184,6 +184,12 @@ def test_an_unknown_container_is_killed_before_it_is_replaced() -> None:
     assert actions.to_kill[0].reason is KillReason.UNKNOWN
 
 
+def test_a_container_never_runs_twice() -> None:
+    pod = policy("Always", container("a"))
+    have = runtime(record(pod, "a", restart_count=1), record(pod, "a"))
+    assert brief(compute_pod_actions(pod, have)) == KEEP | {"kills": ["a-0"]}
+
+
 def test_a_pod_being_deleted_restarts_nothing() -> None:
     pod = make_pod(*TWO, meta={"deletionTimestamp": "2026-01-01T00:00:00Z"})
     have = runtime(record(pod, "a"), record(pod, "b", "exited", exit_code=1))

@@ -1,6 +1,7 @@
 """What outlives the agent: containers run on over its end, and the next one finds its way."""
 
 import asyncio
+import random
 import signal
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ async def test_an_agent_that_dies_leaves_its_containers_and_adopts_them(tmp_path
         await node.pod("new", sleeper())
         stale = node.data_dir / "node" / "pods" / "0000-left-behind"
         (stale / "volumes").mkdir(parents=True)
+        stale_log = node.data_dir / "log" / "pods" / "default_gone_0000-left-behind"
+        (stale_log / "a").mkdir(parents=True)
 
         node.start_agent()
         await node.ready("new")
@@ -63,6 +66,41 @@ async def test_an_agent_that_dies_leaves_its_containers_and_adopts_them(tmp_path
         deleted = _container(before["deleted"])
         await until(lambda: deleted not in node.containerd.ctr("c", "ls"))
         await until(lambda: not stale.exists())
+        await until(lambda: not stale_log.exists())
+
+
+async def test_killed_again_and_again_the_agent_still_gets_there(tmp_path: Path) -> None:
+    """kill -9 at any moment of starting and of ending pods; nothing is left, nothing runs twice."""
+    moments = random.Random(11)
+
+    async def kill_a_few_times(node: RealNode) -> None:
+        for _ in range(3):
+            await asyncio.sleep(moments.uniform(0.05, 0.8))
+            await node.stop_agent(signal.SIGKILL)
+            node.start_agent()
+
+    async with real_node(tmp_path) as node:
+        await node.pod("stays", sleeper())
+        stays = await node.ready("stays")
+        names = [f"pod-{number}" for number in range(5)]
+        await asyncio.gather(*(node.pod(name, sleeper()) for name in names))
+        await kill_a_few_times(node)
+        await asyncio.gather(*(node.ready(name) for name in names))
+        running = node.containerd.ctr("task", "ls").count("RUNNING")
+        assert running == 2 * (len(names) + 1), "a sandbox and a container for each pod"
+
+        await asyncio.gather(
+            *(
+                node.delete(name, grace)
+                for name, grace in zip(names, (0, 1, None, 0, 1), strict=True)
+            )
+        )
+        await kill_a_few_times(node)
+        await asyncio.gather(*(node.gone(name) for name in names))
+        await until(lambda: node.containerd.ctr("task", "ls").count("RUNNING") == 2)
+        for folder in ("node/pods", "log/pods", "cni/addresses"):
+            await until(lambda where=folder: len(list((node.data_dir / where).iterdir())) == 1)
+        assert ids(await node.client.get(core_v1.Pod, "stays", "default")) == ids(stays)
 
 
 async def test_sigterm_ends_the_agent_at_once_and_cleanly(tmp_path: Path) -> None:
