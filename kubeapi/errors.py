@@ -123,7 +123,7 @@ def conflict(resource: str, name: str, why: str, group: str = "") -> StatusError
 
 def invalid(kind: str, name: str, causes: Sequence[Cause], group: str = "") -> StatusError:
     """422 with every cause; `kind` is the Kind, not the resource, as Kubernetes answers here."""
-    texts = [cause.text() for cause in causes]
+    texts = list(dict.fromkeys(cause.text() for cause in causes))
     joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     message = f'{_qualified(kind, group)} "{name}" is invalid: {joined}'
     return StatusError(422, "Invalid", message, name=name, group=group, kind=kind, causes=causes)

@@ -111,7 +111,7 @@ def _priority_class(backing: Backing, name: str | None) -> scheduling_v1.Priorit
 
 def default_tolerations(backing: Backing, call: Call, obj: Any, old: Any) -> None:
     """Pods stay for five minutes on a node that went away (DefaultTolerationSeconds)."""
-    if old is not None or type(obj) is not core_v1.Pod or obj.spec is None:
+    if call.subresource or type(obj) is not core_v1.Pod or obj.spec is None:
         return
     tolerations = list(obj.spec.tolerations or ())
     for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):

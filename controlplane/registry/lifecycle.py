@@ -91,6 +91,9 @@ def validate_metadata(obj: Any, info: ResourceInfo) -> list[Cause]:
         )
     else:
         causes += _name_causes(meta.name, info)
+    if meta.generateName:
+        problems = names.generate_name_problems(meta.generateName, info.group, info.resource)
+        causes += names.invalid_causes(meta.generateName, "metadata.generateName", problems)
     causes += names.label_causes(meta.labels, "metadata.labels")
     causes += names.annotation_causes(meta.annotations, "metadata.annotations")
     causes += names.finalizer_causes(meta.finalizers, "metadata.finalizers")
@@ -108,8 +111,8 @@ def _name_causes(name: str, info: ResourceInfo) -> list[Cause]:
 def _owner_causes(owners: list[meta_v1.OwnerReference] | None) -> list[Cause]:
     causes: list[Cause] = []
     controllers: list[meta_v1.OwnerReference] = []
-    for index, owner in enumerate(owners or ()):
-        path = f"metadata.ownerReferences[{index}]"
+    for owner in owners or ():
+        path = "metadata.ownerReferences"  # Kubernetes does not say which one
         for field, text in (
             ("apiVersion", "version must not be empty"),
             ("kind", "must not be empty"),

@@ -85,6 +85,22 @@ def _new_namespace(namespace: core_v1.Namespace, user: User, now: str | None) ->
 def _new_node(node: core_v1.Node, user: User, now: str | None) -> None:
     if node.spec is None:
         force_setattr(node, "spec", core_v1.NodeSpec())
+    _agree_on_pod_cidrs(node)
+
+
+def _keep_pod_cidrs(node: core_v1.Node, old: core_v1.Node) -> None:
+    _agree_on_pod_cidrs(node)
+
+
+def _agree_on_pod_cidrs(node: core_v1.Node) -> None:
+    """`podCIDR` is the old name of the first of `podCIDRs`, and decides."""
+    spec = node.spec
+    if spec is None:
+        return
+    if spec.podCIDR and (spec.podCIDRs or [""])[0] != spec.podCIDR:
+        force_setattr(spec, "podCIDRs", [spec.podCIDR])
+    elif spec.podCIDRs and not spec.podCIDR:
+        force_setattr(spec, "podCIDR", spec.podCIDRs[0])
 
 
 def _new_service(service: core_v1.Service, user: User, now: str | None) -> None:
@@ -107,8 +123,6 @@ def _new_job(job: batch_v1.Job, user: User, now: str | None) -> None:
     spec, meta = job.spec, job.metadata
     if spec is None or meta is None or spec.manualSelector:
         return
-    if spec.template is None:
-        force_setattr(spec, "template", core_v1.PodTemplateSpec())
     uid, name = meta.uid or "", meta.name or ""
     added = {
         "batch.kubernetes.io/controller-uid": uid,
@@ -116,10 +130,11 @@ def _new_job(job: batch_v1.Job, user: User, now: str | None) -> None:
         "controller-uid": uid,
         "job-name": name,
     }
-    template = spec.template
-    template_meta = (template.metadata if template else None) or meta_v1.ObjectMeta()
+    template = spec.template or core_v1.PodTemplateSpec()
+    template_meta = template.metadata or meta_v1.ObjectMeta()
     labels = (template_meta.labels or {}) | added
-    force_setattr(template, "metadata", replace(template_meta, labels=labels))
+    template = replace(template, metadata=replace(template_meta, labels=labels))
+    force_setattr(spec, "template", template)
     selector = spec.selector or meta_v1.LabelSelector()
     chosen = (selector.matchLabels or {}) | {"batch.kubernetes.io/controller-uid": uid}
     force_setattr(spec, "selector", replace(selector, matchLabels=chosen))
@@ -159,13 +174,41 @@ def _keep_namespace_finalizers(namespace: core_v1.Namespace, old: core_v1.Namesp
     force_setattr(namespace, "spec", old.spec)
 
 
+_PORT_TYPES: Final = ("NodePort", "LoadBalancer")
+_ADDRESS_FIELDS: Final = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+
+
+def _drop_of_other_type(spec: core_v1.ServiceSpec, was: core_v1.ServiceSpec) -> None:
+    """What was allocated for the type that the service had goes with it, if the client only sent
+    back what it got (core/service/strategy `dropTypeDependentFields`)."""
+    lost: list[str] = []
+    if was.type in _PORT_TYPES and spec.type not in _PORT_TYPES:
+        if not spec.externalIPs:
+            lost.append("externalTrafficPolicy")
+        before = {port.nodePort for port in was.ports or ()}
+        if {port.nodePort for port in spec.ports or ()} <= before:
+            for port in spec.ports or ():
+                force_setattr(port, "nodePort", None)
+    if was.type == "LoadBalancer" != spec.type:
+        lost += ["allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"]
+    if was.type != "ExternalName" == spec.type:
+        lost += _ADDRESS_FIELDS
+    for field in lost:
+        if getattr(spec, field) == getattr(was, field):
+            force_setattr(spec, field, None)
+
+
 def _keep_service_addresses(service: core_v1.Service, old: core_v1.Service) -> None:
     """A client that leaves allocated fields out means to keep them, while the type allows it."""
     spec, was = service.spec, old.spec
     if spec is None or was is None:
         return
+    _drop_of_other_type(spec, was)
+    if spec.clusterIP != was.clusterIP and spec.clusterIPs == was.clusterIPs:
+        # Clients from before dual-stack know one address only.
+        force_setattr(spec, "clusterIPs", [spec.clusterIP] if spec.clusterIP else None)
     if "ExternalName" not in (spec.type, was.type):
-        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        for field in _ADDRESS_FIELDS:
             if not getattr(spec, field):
                 force_setattr(spec, field, getattr(was, field))
     if spec.type in ("NodePort", "LoadBalancer") and was.type in ("NodePort", "LoadBalancer"):
@@ -215,6 +258,7 @@ _ON_CREATE: dict[type, _CreateHook] = {
 _ON_UPDATE: dict[type, _UpdateHook] = {
     apps_v1.DaemonSet: _bump_template,
     certificates_v1.CertificateSigningRequest: _keep_request,
+    core_v1.Node: _keep_pod_cidrs,
     core_v1.Pod: _keep_end_of_pod,
     core_v1.Namespace: _keep_namespace_finalizers,
     core_v1.Service: _keep_service_addresses,

@@ -296,7 +296,7 @@ def _same_template(spec: batch_v1.JobSpec, was: batch_v1.JobSpec, old: batch_v1.
     started = old.status is not None and old.status.startTime
     if not was.suspend or started or spec.template is None or was.template is None:
         return False
-    return _without_scheduling(spec.template) == _without_scheduling(was.template)
+    return bool(_without_scheduling(spec.template) == _without_scheduling(was.template))
 
 
 def _without_scheduling(template: Any) -> Any:

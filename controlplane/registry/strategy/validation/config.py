@@ -102,9 +102,6 @@ def _node_spec(spec: core_v1.NodeSpec, faults: Faults, path: str) -> None:
     if not bad and len({":" in cidr for cidr in cidrs}) < len(cidrs):
         text = "may specify no more than one CIDR for each IP family"
         faults.invalid(f"{path}.podCIDRs", cidrs, text)
-    if spec.podCIDR and spec.podCIDRs and spec.podCIDRs[0] != spec.podCIDR:
-        text = "field is set and does not match the first value in podCIDRs"
-        faults.invalid(f"{path}.podCIDR", spec.podCIDR, text)
 
 
 def _priority_class(item: scheduling_v1.PriorityClass, faults: Faults, path: str) -> None:

@@ -3,9 +3,12 @@
 from typing import Final
 
 from controlplane.registry.strategy.validation import (
+    access,
     autoscaling,
     batch,
     config,
+    devices,
+    extension,
     limits,
     networking,
     pods,
@@ -18,9 +21,12 @@ from controlplane.registry.strategy.validation.rules import Table
 from kubeapi.types import core_v1
 
 RULES: Final[Table] = {
+    **access.RULES,
     **autoscaling.RULES,
     **batch.RULES,
     **config.RULES,
+    **devices.RULES,
+    **extension.RULES,
     **limits.RULES,
     **networking.RULES,
     **pods.RULES,

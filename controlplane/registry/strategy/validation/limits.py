@@ -133,7 +133,7 @@ def _event(event: core_v1.Event, faults: Faults, path: str) -> None:
     """Events of things without a namespace are kept in `default`."""
     about = (event.involvedObject.namespace if event.involvedObject else None) or ""
     namespace = (event.metadata.namespace if event.metadata else None) or ""
-    if event.eventTime and event.reportingComponent:
+    if event.eventTime:
         _new_event(event, namespace, faults)
     elif about != namespace and (about or namespace != "default"):
         faults.invalid("involvedObject.namespace", about, "does not match event.namespace")
@@ -147,6 +147,8 @@ def _new_event(event: core_v1.Event, namespace: str, faults: Faults) -> None:
     """What events.k8s.io asks of an event that has a time (KEP-383)."""
     component = event.reportingComponent or ""
     problems = names.qualified_name_problems(component)
+    if not component:
+        faults.required("reportingController")
     faults.each_invalid("reportingController", component, problems)
     for field in ("reportingInstance", "action", "reason"):
         text = getattr(event, field) or ""
@@ -199,7 +201,9 @@ def update_event(new: Any, old: Any, faults: Faults) -> None:
             "fieldPath",
         )
         shown = {
-            ("UID" if name == "uid" else name[0].upper() + name[1:]): getattr(about, name) or ""
+            {"uid": "UID", "apiVersion": "APIVersion"}.get(
+                name, name[0].upper() + name[1:]
+            ): getattr(about, name) or ""
             for name in names_in_go
         }
         faults.immutable("involvedObject", shown)

@@ -198,7 +198,7 @@ def _limited(value: int | str, faults: Faults, path: str, name: str) -> None:
     values.not_over_100_percent(value, faults, path, name)
 
 
-def _subset(rules: dict[str, Check], *fields: str) -> dict[str, values.Check]:
+def _subset(rules: dict[str, Check], *fields: str) -> dict[str, Check]:
     return {name: rules[name] for name in fields}
 
 
