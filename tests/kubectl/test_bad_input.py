@@ -1,6 +1,7 @@
 """What a user's mistakes get: Kubernetes' reason and field, and nothing stored."""
 
 import json
+import re
 
 import pytest
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.needs("root", "containerd", "busybox", "iptables", "kub
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("replicas: 3", "replicas: three", "spec.replicas"),
+        ("replicas: 3", "replicas: three", r"spec\.replicas"),
         (
             "kind: Deployment",
             "kind: Deploymint",
@@ -23,14 +24,15 @@ pytestmark = pytest.mark.needs("root", "containerd", "busybox", "iptables", "kub
         (
             f"image: {images.HELLO}",
             "image: ''",
-            "spec.template.spec.containers[0].image",
+            r"spec\.template\.spec\.containers\[0\]\.image",
         ),
         (
             "      app: nginx\n  template",
             "      app: other\n  template",
             "does not match",
         ),
-        ("replicas: 3", "replicass: 3", 'unknown field "spec.replicass"'),
+        # kubectl before 1.27 checks by the schema of OpenAPI itself, and says it shorter.
+        ("replicas: 3", "replicass: 3", r'unknown field "(spec\.)?replicass"'),
     ],
     ids=["type", "kind", "required", "selector", "unknown"],
 )
@@ -39,7 +41,8 @@ def test_a_manifest_that_is_wrong(
 ) -> None:
     manifest = NGINX.partition("---")[0]
     assert old in manifest
-    assert said in cluster.refused("apply", "-f", "-", input=manifest.replace(old, new, 1))
+    told = cluster.refused("apply", "-f", "-", input=manifest.replace(old, new, 1))
+    assert re.search(said, told), told
     assert cluster.get("deployments")["items"] == []
 
 
