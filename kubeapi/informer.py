@@ -139,6 +139,8 @@ class Informer(Generic[T]):
                     self.kind.__name__,
                     error,
                 )
+            except (OSError, TimeoutError) as error:
+                log.warning("watch of %s failed: %r", self.kind.__name__, error)
             except Exception:
                 log.exception("watch of %s failed", self.kind.__name__)
             await asyncio.sleep(self._backoff.next_delay_s())

@@ -18,8 +18,8 @@ from controlplane.controllers.namespace import NamespaceController
 from controlplane.controllers.node_ipam import NodeIpamController
 from controlplane.controllers.node_lifecycle import NodeLifecycleController
 from controlplane.controllers.pod_gc import PodGarbageCollector
-from controlplane.controllers.reconciler import ControlLoop
-from controlplane.controllers.recorder import EventRecorder
+from controlplane.controllers.reconciler import ADDS, DEPTH, RETRIES, WORK_S, ControlLoop
+from controlplane.controllers.recorder import DROPPED, EventRecorder
 from controlplane.controllers.replicaset import ReplicaSetController
 from controlplane.controllers.root_ca import RootCaPublisher
 from controlplane.controllers.serviceaccount import ServiceAccountController
@@ -30,6 +30,7 @@ from kubeapi.informer import SharedInformers
 
 log = logging.getLogger(__name__)
 
+METRICS = (ADDS, RETRIES, DEPTH, WORK_S, DROPPED)
 INFORMER_USER = "system:kube-controller-manager"
 
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from controlplane.scheduler.framework import FitError, Memory, NodeFilter, summarize
 from controlplane.scheduler.podinfo import PodInfo
 from controlplane.scheduler.snapshot import NodeInfo, Snapshot
-from controlplane.scheduler.verdicts import PodRejected
 
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 # Another plugin that Kubernetes asks before (dynamic resource allocation) has this to say.
 PREFIX = "no new claims to deallocate, preemption: "
 
+# So many ways to make room are enough to choose from.
+CANDIDATES_MAX = 100
+
+_Check = Callable[[NodeInfo], str | None]
 # Whether deleting these pods together would violate a PodDisruptionBudget.
 Violations = Callable[[Collection[PodInfo]], int]
 
@@ -62,6 +65,9 @@ def find(
     """The cheapest way to make room, if there is one; and why other nodes cannot be helped."""
     unhelped: dict[str, str] = {}
     candidates: list[Preemption] = []
+    if not error.rejections:
+        return None, unhelped  # not the nodes are the reason
+    check = _checker(pod, snapshot)
     for name, rejection in error.rejections.items():
         node = snapshot.node(name)
         if node is None or not rejection.resolvable:
@@ -69,14 +75,16 @@ def find(
         lower = [other for other in node.pods.values() if other.priority < pod.priority]
         if not lower:
             continue
-        victims = _victims(pod, snapshot, node, lower, unhelped)
+        victims = _victims(check, snapshot, node, lower, unhelped)
         if victims:
             candidates.append(Preemption(name, tuple(victims), violations(victims)))
+        if len(candidates) == CANDIDATES_MAX:
+            break
     return min(candidates, key=_cost, default=None), unhelped
 
 
 def _victims(
-    pod: PodInfo,
+    check: _Check,
     snapshot: Snapshot,
     node: NodeInfo,
     lower: Iterable[PodInfo],
@@ -90,14 +98,14 @@ def _victims(
     for other in removed:
         snapshot.remove_pod(other.uid)
     victims = list(removed)
-    rejected = _check(pod, snapshot, node)
+    rejected = check(node)
     try:
         if rejected is not None:
             unhelped[node.name] = rejected
             return []
         for other in reversed(removed):
             snapshot.set_pod(other, node.name)
-            if _check(pod, snapshot, node) is None:
+            if check(node) is None:
                 victims.remove(other)
             else:
                 snapshot.remove_pod(other.uid)
@@ -107,13 +115,19 @@ def _victims(
             snapshot.set_pod(other, node.name)
 
 
-def _check(pod: PodInfo, snapshot: Snapshot, node: NodeInfo) -> str | None:
-    """Why the node still cannot take the pod."""
-    try:
-        rejected = NodeFilter(pod, snapshot, Memory()).check(node)
-    except PodRejected as error:
-        return str(error.args[0])
-    return None if rejected is None else ", ".join(rejected[1].reasons)
+def _checker(pod: PodInfo, snapshot: Snapshot) -> _Check:
+    """Says why a node still cannot take the pod. Made anew for each look where what other nodes
+    run counts too: those filters are worked out from the snapshot as it is."""
+    steady = not (
+        pod.spec.topologySpreadConstraints or pod.has_affinity or snapshot.pods_with_affinity()
+    )
+    made = NodeFilter(pod, snapshot, Memory()) if steady else None
+
+    def check(node: NodeInfo) -> str | None:
+        rejected = (made or NodeFilter(pod, snapshot, Memory())).check(node)
+        return None if rejected is None else ", ".join(rejected[1].reasons)
+
+    return check
 
 
 def importance(pod: PodInfo) -> tuple[int, str]:

@@ -45,6 +45,8 @@ ATTEMPT_S = Histogram(
 )
 PENDING = Gauge("scheduler_pending_pods", "Pods without a node, by queue", ["queue"])
 
+METRICS = (ATTEMPTS, ATTEMPT_S, PENDING)
+
 
 class Scheduler:
     """The scheduler named `default-scheduler`. `client` acts as system:kube-scheduler."""

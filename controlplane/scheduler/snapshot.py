@@ -6,7 +6,7 @@ one go, without an await, so it needs no copy.
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -211,7 +211,7 @@ class Snapshot:
 
     # What plugins ask.
 
-    def pods_with_affinity(self) -> Iterable[tuple[PodInfo, NodeInfo]]:
+    def pods_with_affinity(self) -> Collection[tuple[PodInfo, NodeInfo]]:
         """Pods that have something to say about who may be beside them."""
         return self._with_affinity.values()
 

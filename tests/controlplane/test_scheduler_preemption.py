@@ -68,3 +68,22 @@ def test_why_other_nodes_cannot_be_helped_is_told() -> None:
         "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: "
         "0/1 nodes are available: 1 Insufficient cpu."
     )
+
+
+def test_spreading_rules_are_weighed_anew_for_each_removal() -> None:
+    """Removing a pod of the workload makes room where its rule had left none."""
+    rule = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "s"}},
+    }
+    placed = {
+        "a": [make_pod("a1", labels={"app": "s"}), make_pod("a2")],
+        "b": [make_pod("b1", priority=99, requests={"cpu": "4"})],
+    }
+    snapshot = make_snapshot(make_node("a"), make_node("b"), placed=placed)
+    spec = {"topologySpreadConstraints": [rule], "requests": {"cpu": "1"}}
+    assert found(make_pod("new", priority=10, labels={"app": "s"}, **spec), snapshot) == (
+        "a", {"a1"},
+    )  # fmt: skip
