@@ -27,12 +27,10 @@ NODE = {
 TESTS = {
     "kubectl": "kubernetes-client",
     "etcd": "etcd-server",
-    "etcdctl": "etcd-client",
     "ip": "iproute2",
     "unshare": "util-linux",
-    "conntrack": "conntrack",
-    "nft": "nftables",
-    "git": "git",
+    "script": "bsdutils",
+    "pkill": "procps",
 }
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 APT_S = 600.0
