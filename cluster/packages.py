@@ -74,9 +74,7 @@ def refuse_removal(plan: Plan, wanted: Iterable[str]) -> None:
         )
 
 
-def ensure_programs(
-    programs: Mapping[str, str], record: Path | None, say: Callable[[str], None]
-) -> None:
+def ensure_programs(programs: Mapping[str, str], record: Path, say: Callable[[str], None]) -> None:
     """Have every program; install the packages of those that are missing, and only those.
 
     `record`: a file that lists, a name a line, the packages that this brought to the machine.
@@ -94,8 +92,7 @@ def ensure_programs(
     refuse_removal(plan, wanted)
     say(f"installing the Debian packages {', '.join(plan.installs)}")
     _apt(["install", "--no-remove", *APT, *wanted])
-    if record is not None:
-        remember(record, plan.installs)
+    remember(record, plan.installs)
     still = missing(programs, have_program)
     if still:
         raise CommandError(f"{', '.join(still)} not found even with {', '.join(wanted)} installed")

@@ -102,7 +102,8 @@ def choose(every: Sequence[str], asked: Sequence[str]) -> list[str]:
 def _install() -> None:
     """What the tests need of Debian. Without it they are skipped, each with its reason."""
     try:
-        packages.ensure_programs(packages.NODE | packages.TESTS, None, print)
+        record = Path(sys.prefix) / "pinnace.packages"
+        packages.ensure_programs(packages.NODE | packages.TESTS, record, print)
     except CommandError as error:
         print(f"some tests will be skipped: {error}")
 
