@@ -1,5 +1,7 @@
 """What workers share, made and joined: which part is handed to which."""
 
+import asyncio
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +26,10 @@ from nodeagent.probes.manager import ProbeManager
 from nodeagent.runtime_reader import RuntimeReader
 from nodeagent.tokens import TokenManager
 from nodeagent.volumes.manager import VolumeManager
+
+STARTS_PER_CPU = 2
+# So that one that waits for its network does not hold up a small machine.
+MIN_STARTS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,16 @@ def make_tools(
         cri=cri,
         reader=reader,
         executor=PodExecutor(
-            cri, reader, images, volumes, cgroups, events, killer, settings, clock
+            cri,
+            reader,
+            images,
+            volumes,
+            cgroups,
+            events,
+            killer,
+            settings,
+            clock,
+            asyncio.Semaphore(max(MIN_STARTS_AT_ONCE, STARTS_PER_CPU * (os.cpu_count() or 1))),
         ),
         killer=killer,
         material=MaterialSource(client, volumes, tokens, events, settings, services, wake, rng),
