@@ -87,7 +87,12 @@ class Scheduler:
         turn_ends_s = self._clock.monotonic_s() + TURN_S
         while True:
             queued = await self._queue.pop()
-            self._place(queued)
+            try:
+                self._place(queued)
+            except Exception:
+                # One odd pod must neither be lost nor hold up the others.
+                log.exception("no decision for pod %s", queued.info.key)
+                self._queue.put_back(queued)
             if len(self._writes) >= WRITES_MAX:
                 await asyncio.wait(self._writes, return_when=asyncio.FIRST_COMPLETED)
             if self._clock.monotonic_s() >= turn_ends_s:

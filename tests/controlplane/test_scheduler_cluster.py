@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controlplane.scheduler import framework
 from kubeapi.errors import StatusError
 from tests.controlplane.controllers_world import World, deployment, running_world
 
@@ -167,3 +168,25 @@ async def test_a_refused_binding_is_tried_again(tmp_path: Path, code: int) -> No
         assert refusals == 0
         messages = {e["message"] for e in await world.events(reason="FailedScheduling")}
         assert messages == {"binding rejected: the store is on fire"}
+
+
+async def test_a_pod_that_breaks_a_plugin_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide, broken = framework.schedule, True
+
+    def schedule(info: Any, *rest: Any) -> Any:
+        if broken and info.key == "default/odd":
+            raise ZeroDivisionError("a plugin is broken")
+        return decide(info, *rest)
+
+    monkeypatch.setattr(framework, "schedule", schedule)
+    async with running_world(tmp_path) as world:
+        await world.add_node("n1")
+        await world.api.create("v1/pods", pod("odd"))
+        await world.api.create("v1/pods", pod("even"))
+        await asyncio.sleep(5)
+        assert (await node_of(world, "odd"), await node_of(world, "even")) == (None, "n1")
+        broken = False
+        await asyncio.sleep(20)
+        assert await node_of(world, "odd") == "n1"
