@@ -6,7 +6,7 @@ All doors come through here. What is specific to a subresource is in `subresourc
 
 import base64
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,37 +72,50 @@ class Api:
         return self.backing.cached(call)[1]
 
     async def list(self, call: Call, options: ListOptions) -> Page:
-        self.authorize(_narrowed(call, options))
+        self.authorize(narrowed(call, options.field_selector))
         cache = self.registry.cache_of(call.info)
         match = self.matcher(call, options)
         self._check_known_revision(options.resource_version)
         if options.continue_token:
             return await self._continued(cache, call, options, match)
-        matching = [s for s in cache.values(call.namespace) if match is None or match(s)]
+        if _is_exact(options):
+            revision = int(options.resource_version)
+            past = await self._as_of(cache, namespace_of(call), "", revision)
+            return _page([s for s in past if match is None or match(s)], options.limit, revision)
+        matching = [s for s in cache.values(namespace_of(call)) if match is None or match(s)]
         return _page(matching, options.limit, self.registry.revision)
 
     async def _continued(
         self, cache: ResourceCache, call: Call, options: ListOptions, match: Match | None
     ) -> Page:
         revision, after = decode_continue(options.continue_token)
-        if cache.revision <= revision:
-            rest = cache.values(call.namespace, after)
-        else:  # the pages of one list are of one revision
-            prefix = f"{call.namespace}/" if call.namespace else ""
-            rest = iter(await self.registry.read_at(cache, prefix, after, revision))
+        if not 0 < revision <= self.registry.revision:
+            raise errors.bad_request(f"invalid continue token: it is of revision {revision}")
+        rest = await self._as_of(cache, namespace_of(call), after, revision)
         return _page([s for s in rest if match is None or match(s)], options.limit, revision)
+
+    async def _as_of(
+        self, cache: ResourceCache, namespace: str, after: str, revision: int
+    ) -> Iterable[Stored]:
+        """Objects with keys above `after` as they were at `revision`."""
+        if cache.revision <= revision:
+            return cache.values(namespace, after)
+        prefix = f"{namespace}/" if namespace else ""
+        return await self.registry.read_at(cache, prefix, after, revision)
 
     def watch(self, call: Call, options: ListOptions) -> Watcher:
         """The changes that the call's selectors let through, from the revision asked for."""
-        self.authorize(_narrowed(call, options))
+        self.authorize(narrowed(call, options.field_selector))
         cache = self.registry.cache_of(call.info)
         match = self.matcher(call, options)
         if call.name:
             match = _and(match, _named(call.name))
         since = self._check_known_revision(options.resource_version)
+        if options.send_initial_events is False and not since:
+            since = self.registry.revision
         if options.send_initial_events or not since:
-            return cache.watch(call.namespace, match, None)
-        return cache.watch(call.namespace, match, since)
+            return cache.watch(namespace_of(call), match, None)
+        return cache.watch(namespace_of(call), match, since)
 
     def matcher(self, call: Call, options: ListOptions) -> Match | None:
         """The test that both selectors make together; None where there is none."""
@@ -207,22 +220,23 @@ class Api:
     async def delete(self, call: Call, options: DeleteOptions) -> tuple[Stored, bool]:
         """The object's last state and whether it is gone; else it waits for its finalizers."""
         self.authorize(call)
+        call.dry_run = call.dry_run or options.dry_run
         return await writes.remove(self.backing, call, options)
 
     async def delete_collection(
         self, call: Call, options: ListOptions, delete: DeleteOptions
     ) -> Sequence[Stored]:
         """Delete every object that the selectors match; one that is gone already is no error."""
-        self.authorize(call)
+        self.authorize(narrowed(call, options.field_selector))
         match = self.matcher(call, options)
         cache = self.registry.cache_of(call.info)
         deleted = []
-        for stored in list(cache.values(call.namespace)):
+        for stored in list(cache.values(namespace_of(call))):
             if match is not None and not match(stored):
                 continue
             meta = stored.obj.metadata
             one = Call(call.user, "delete", call.info, meta.namespace or "", meta.name)
-            one.dry_run = call.dry_run
+            one.dry_run = call.dry_run or delete.dry_run
             try:
                 deleted.append((await writes.remove(self.backing, one, delete))[0])
             except errors.StatusError as error:
@@ -231,17 +245,35 @@ class Api:
         return deleted
 
 
+def namespace_of(call: Call) -> str:
+    """The namespace that the call's objects lie in: a Namespace lies in none."""
+    return call.namespace if call.info.namespaced else ""
+
+
+def _is_exact(options: ListOptions) -> bool:
+    """Whether a list is of the very revision named: also pages of one without a match (the
+    API concepts, "Semantics for get and list")."""
+    if options.resource_version in ("", "0"):
+        return False
+    match = options.resource_version_match
+    return match == "Exact" or (not match and options.limit > 0)
+
+
 def _and(first: Match | None, second: Match) -> Match:
     if first is None:
         return second
     return lambda stored: first(stored) and second(stored)
 
 
-def _narrowed(call: Call, options: ListOptions) -> Call:
+def narrowed(call: Call, field_selector: str) -> Call:
     """A list or watch of one object by its name is authorized as of that object."""
-    if call.name or "metadata.name" not in options.field_selector:
+    if call.name or "metadata.name" not in field_selector:
         return call
-    for term in selectors.parse_fields(options.field_selector):
+    try:
+        terms = selectors.parse_fields(field_selector)
+    except errors.StatusError:
+        return call  # a selector that is none narrows nothing; it is refused where it is used
+    for term in terms:
         if term.field == "metadata.name" and term.equal:
             namespace = term.value if call.info.resource == "namespaces" else call.namespace
             return replace(call, name=term.value, namespace=namespace)
@@ -257,7 +289,7 @@ def _field_matches(getter: Callable[[Stored], str], term: selectors.FieldTerm) -
 
 
 def _page(matching: list[Stored], limit: int, revision: int) -> Page:
-    if not limit or len(matching) <= limit:
+    if limit <= 0 or len(matching) <= limit:
         return Page(matching, revision)
     items = matching[:limit]
     token = encode_continue(revision, items[-1].key)

@@ -4,16 +4,14 @@ Everything is done by `Api`; this only decodes what comes in and encodes what go
 """
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 from controlplane.auth.user import User
 from controlplane.registry import bodies
 from controlplane.registry.api import Api
-from controlplane.registry.options import Call, DeleteOptions, ListOptions
+from controlplane.registry.delete_options import delete_options
+from controlplane.registry.options import Call, ListOptions
 from controlplane.registry.watchers import WatchEnded
-from kubeapi import codec, errors
 from kubeapi.resources import ResourceInfo
-from kubeapi.types import meta_v1
 
 SUCCESS = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success"}'
 
@@ -115,39 +113,3 @@ class Operations:
         call = Call(user, "delete", info, namespace, name)
         stored, _ = await self._api.delete(call, delete_options(options))
         return bodies.present(info, stored)
-
-
-def delete_options(body: bytes) -> DeleteOptions:
-    """meta/v1 DeleteOptions in a body; an empty body asks for nothing."""
-    if not body:
-        return DeleteOptions()
-    given: Any = codec.decode(body, meta_v1.DeleteOptions)
-    preconditions = given.preconditions
-    policy = given.propagationPolicy or ""
-    if policy and given.orphanDependents is not None:
-        raise _invalid_options(
-            "propagationPolicy",
-            f'Invalid value: "{policy}": orphanDependents and deletionPropagation cannot be both '
-            "set",
-            "FieldValueInvalid",
-        )
-    if given.orphanDependents is not None:
-        policy = "Orphan" if given.orphanDependents else "Background"
-    if policy not in ("", "Orphan", "Background", "Foreground"):
-        raise _invalid_options(
-            "propagationPolicy",
-            f'Unsupported value: "{policy}": supported values: "Foreground", "Background", '
-            '"Orphan", "nil"',
-            "FieldValueNotSupported",
-        )
-    return DeleteOptions(
-        uid=(preconditions.uid if preconditions else None) or "",
-        resource_version=(preconditions.resourceVersion if preconditions else None) or "",
-        grace_period_s=given.gracePeriodSeconds,
-        propagation_policy=policy,
-    )
-
-
-def _invalid_options(field: str, message: str, reason: str) -> errors.StatusError:
-    cause = errors.Cause(reason, message, field)
-    return errors.invalid("DeleteOptions", "", [cause], "meta.k8s.io")

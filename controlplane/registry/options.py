@@ -35,7 +35,7 @@ class ListOptions:
     continue_token: str = ""
     resource_version: str = ""
     resource_version_match: str = ""
-    send_initial_events: bool = False
+    send_initial_events: bool | None = None
     allow_bookmarks: bool = False
     timeout_s: int = 0
 
@@ -48,3 +48,4 @@ class DeleteOptions:
     resource_version: str = ""
     grace_period_s: int | None = None
     propagation_policy: str = ""  # Foreground, Background, Orphan; "": the kind's own
+    dry_run: bool = False

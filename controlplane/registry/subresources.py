@@ -12,13 +12,14 @@ from msgspec.structs import force_setattr
 
 from controlplane.registry import lifecycle, writes
 from controlplane.registry.backing import Backing
-from controlplane.registry.options import Call, DeleteOptions
+from controlplane.registry.delete_options import checked
+from controlplane.registry.options import Call
 from controlplane.registry.registry import Overtaken
 from controlplane.registry.stored import Layout, Stored
 from kubeapi import errors, selectors
 from kubeapi.errors import Cause
 from kubeapi.resources import ResourceInfo, resource_of
-from kubeapi.types import autoscaling_v1, core_v1, meta_v1
+from kubeapi.types import autoscaling_v1, certificates_v1, core_v1, meta_v1
 
 SCALE = ResourceInfo("autoscaling", "v1", "scales", "Scale", True)
 _scale_layout = Layout(SCALE)
@@ -119,6 +120,14 @@ async def _write_object(backing: Backing, call: Call, stored: Stored, obj: Any) 
     return await writes.replace(backing, parent, backing.registry.cache_of(call.info), stored, obj)
 
 
+async def _put(backing: Backing, call: Call, stored: Stored, obj: Any) -> Stored:
+    """Store what the subresource alone may change, unless this is a dry run."""
+    cache = backing.registry.cache_of(call.info)
+    if call.dry_run:
+        return Stored(cache.layout, stored.key, cache.layout.value_of(obj), stored.revision, obj)
+    return await backing.registry.put(cache, stored.key, obj, stored.revision)
+
+
 # Pods
 
 
@@ -189,7 +198,7 @@ async def _finalize(backing: Backing, call: Call, stored: Stored, namespace: Any
     meta = obj.metadata
     if meta.deletionTimestamp and not finalizers and not meta.finalizers:
         return await writes.finalized(backing, call, cache, stored)
-    return await backing.registry.put(cache, stored.key, obj, stored.revision)
+    return await _put(backing, call, stored, obj)
 
 
 # Certificates
@@ -198,11 +207,9 @@ async def _finalize(backing: Backing, call: Call, stored: Stored, namespace: Any
 async def _approve(backing: Backing, call: Call, stored: Stored, request: Any) -> Stored:
     obj = stored.fresh_obj()
     conditions = request.status.conditions if request.status else None
-    status = request.status if obj.status is None else obj.status
+    status = obj.status or certificates_v1.CertificateSigningRequestStatus()
     force_setattr(obj, "status", msgspec.structs.replace(status, conditions=conditions))
-    return await backing.registry.put(
-        backing.registry.cache_of(call.info), stored.key, obj, stored.revision
-    )
+    return await _put(backing, call, stored, obj)
 
 
 async def _evict(backing: Backing, call: Call, eviction: Any) -> None:
@@ -228,17 +235,10 @@ async def _evict(backing: Backing, call: Call, eviction: Any) -> None:
                 ],
                 retry_after_s=10,
             )  # fmt: skip
-    options = eviction.deleteOptions
-    preconditions = options.preconditions if options else None
-    await writes.remove(
-        backing,
-        replace(call, verb="delete", subresource=""),
-        DeleteOptions(
-            uid=(preconditions.uid if preconditions else None) or "",
-            resource_version=(preconditions.resourceVersion if preconditions else None) or "",
-            grace_period_s=options.gracePeriodSeconds if options else None,
-        ),
-    )
+    options = checked(eviction.deleteOptions or meta_v1.DeleteOptions())
+    evicted = replace(call, verb="delete", subresource="")
+    evicted.dry_run = call.dry_run or options.dry_run
+    await writes.remove(backing, evicted, options)
 
 
 @dataclass(frozen=True)
@@ -265,6 +265,11 @@ _TABLE: dict[tuple[str, str, str], _Subresource] = {
         get=_itself, write=_approve
     ),
 }
+
+
+def is_served(call: Call) -> bool:
+    key = (call.info.group, call.info.resource, call.subresource)
+    return call.subresource in ("", "status") or key in _TABLE
 
 
 def _entry(call: Call) -> _Subresource:

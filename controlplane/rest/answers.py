@@ -12,15 +12,35 @@ from controlplane.rest.negotiation import Form
 from kubeapi.errors import StatusError
 
 GZIP_FROM_BYTES: Final = 128 * 1024
+YAML_INLINE_BYTES: Final = 16 * 1024
+WARNINGS_MAX: Final = 64  # Python's http.client takes no answer with more than 100 headers
+WARNINGS_CHARS_MAX: Final = 4096
+WARNING_CHARS_MAX: Final = 256
 _HEADERS: Final = {"Cache-Control": "no-cache, private", "X-Content-Type-Options": "nosniff"}
 
 
 def quoted_warnings(warnings: list[str]) -> list[tuple[str, str]]:
-    """RFC 7234 warn-code 299, as kubectl prints them."""
-    return [
-        ("Warning", '299 - "{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"')))
-        for text in warnings
-    ]
+    """RFC 7234 warn-code 299, as kubectl prints them.
+
+    A client may cause any number of them, of any length: where they are too long, each is cut,
+    and the last ones are left out (apiserver `endpoints/filters/warning.go`).
+    """
+    if sum(map(len, warnings)) > WARNINGS_CHARS_MAX:
+        warnings = [text[:WARNING_CHARS_MAX] for text in warnings]
+    headers = []
+    chars_left = WARNINGS_CHARS_MAX
+    for text in warnings[:WARNINGS_MAX]:
+        chars_left -= len(text)
+        if chars_left < 0:
+            break
+        headers.append(("Warning", f'299 - "{_quotable(text)}"'))
+    return headers
+
+
+def _quotable(text: str) -> str:
+    """`text` inside a quoted-string; a line break would end the header."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(c if c.isprintable() else f"\\\\u{ord(c):04x}" for c in escaped)
 
 
 async def respond(
@@ -35,7 +55,9 @@ async def respond(
     """An answer of JSON bytes, turned into YAML or compressed where the client asks."""
     if form is not None and form.yaml:
         content_type = form.content_type
-        body = yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper).encode()
+        # A megabyte of YAML is a second of work.
+        large = len(body) > YAML_INLINE_BYTES
+        body = await asyncio.to_thread(_to_yaml, body) if large else _to_yaml(body)
     response = web.Response(body=body, status=status, content_type=content_type)
     response.headers.update(_HEADERS)
     for name, value in headers or ():
@@ -46,6 +68,10 @@ async def respond(
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Vary"] = "Accept-Encoding"
     return response
+
+
+def _to_yaml(body: bytes) -> bytes:
+    return yaml.dump(msgspec.json.decode(body), Dumper=yaml.CSafeDumper).encode()
 
 
 def refusal(error: StatusError) -> web.Response:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from controlplane.registry.delete_options import checked
 from controlplane.registry.options import DeleteOptions, ListOptions
 from kubeapi import errors
 from kubeapi.errors import Cause
+from kubeapi.types import meta_v1
 
 _INT64_MAX: Final = 2**63 - 1
 _OPTIONS_KIND: Final = {
@@ -43,14 +45,15 @@ class Query:
             raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
         return value
 
-    def dry_run(self) -> bool:
+    def dry_run(self, verb: str) -> bool:
         if "dryRun" not in self._given:
             return False
         if self._given["dryRun"] != "All":
             value = self._given["dryRun"]
             text = f'Unsupported value: ["{value}"]: supported values: "All"'
             cause = Cause("FieldValueNotSupported", text, "dryRun")
-            raise errors.invalid("CreateOptions", "", [cause], "meta.k8s.io")
+            kind = _OPTIONS_KIND.get(verb, "CreateOptions")
+            raise errors.invalid(kind, "", [cause], "meta.k8s.io")
         return True
 
     def field_validation(self, verb: str) -> str:
@@ -62,10 +65,13 @@ class Query:
             raise errors.invalid(kind, "", [cause], "meta.k8s.io")
         return value
 
+    def field_selector(self) -> str:
+        return self._given.get("fieldSelector", "")
+
     def include_object(self) -> str:
         return self._given.get("includeObject") or "Metadata"
 
-    def list_options(self) -> ListOptions:
+    def list_options(self, *, watch: bool = False) -> ListOptions:
         if not self._given:
             return _NO_OPTIONS
         get = self._given.get
@@ -78,39 +84,40 @@ class Query:
             continue_token=get("continue", ""),
             resource_version=get("resourceVersion", ""),
             resource_version_match=get("resourceVersionMatch", ""),
-            send_initial_events=self.flag("sendInitialEvents"),
+            send_initial_events=self._optional_flag("sendInitialEvents"),
             allow_bookmarks=self.flag("allowWatchBookmarks"),
             timeout_s=timeout_s,
         )
-        _check_match(options, "sendInitialEvents" in self._given)
+        check_match(options, watch=watch)
         return options
 
     def delete_options(self) -> DeleteOptions:
-        policy = self._given.get("propagationPolicy", "")
-        if policy not in ("", "Foreground", "Background", "Orphan"):
-            text = (
-                f'Unsupported value: "{policy}": supported values: "Foreground", "Background", '
-                '"Orphan", "nil"'
+        return checked(
+            meta_v1.DeleteOptions(
+                gracePeriodSeconds=self.number("gracePeriodSeconds"),
+                propagationPolicy=self._given.get("propagationPolicy", ""),
+                orphanDependents=self._optional_flag("orphanDependents"),
             )
-            cause = Cause("FieldValueNotSupported", text, "propagationPolicy")
-            raise errors.invalid("DeleteOptions", "", [cause], "meta.k8s.io")
-        if not policy and "orphanDependents" in self._given:
-            policy = "Orphan" if self.flag("orphanDependents") else "Background"
-        return DeleteOptions(
-            grace_period_s=self.number("gracePeriodSeconds"), propagation_policy=policy
         )
+
+    def _optional_flag(self, name: str) -> bool | None:
+        return self.flag(name) if name in self._given else None
 
 
 _NO_OPTIONS: Final = ListOptions()
 
 
-def _check_match(options: ListOptions, initial_events_given: bool) -> None:
-    """apimachinery `meta/internalversion/validation`: what resourceVersionMatch goes with."""
+def check_match(options: ListOptions, *, watch: bool) -> None:
+    """apimachinery `meta/internalversion/validation`: what goes with resourceVersionMatch."""
     match = options.resource_version_match
     problem = ""
-    if initial_events_given:
+    if options.send_initial_events is not None and not watch:
+        raise _wrong_option("sendInitialEvents", "sendInitialEvents is forbidden for list")
+    if options.send_initial_events is not None:
         if match != "NotOlderThan":
             problem = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    elif match and watch:
+        problem = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
     elif match and options.continue_token:
         problem = "resourceVersionMatch is forbidden when continue is provided"
     elif match and not options.resource_version:
@@ -118,5 +125,13 @@ def _check_match(options: ListOptions, initial_events_given: bool) -> None:
     elif match == "Exact" and options.resource_version == "0":
         problem = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
     if problem:
-        cause = Cause("FieldValueForbidden", f"Forbidden: {problem}", "resourceVersionMatch")
+        raise _wrong_option("resourceVersionMatch", problem)
+    if match not in ("", "Exact", "NotOlderThan"):
+        text = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        cause = Cause("FieldValueNotSupported", text, "resourceVersionMatch")
         raise errors.invalid("ListOptions", "", [cause], "meta.k8s.io")
+
+
+def _wrong_option(field: str, problem: str) -> errors.StatusError:
+    cause = Cause("FieldValueForbidden", f"Forbidden: {problem}", field)
+    return errors.invalid("ListOptions", "", [cause], "meta.k8s.io")

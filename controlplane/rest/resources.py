@@ -7,9 +7,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from controlplane.auth.user import User
-from controlplane.registry import bodies, kinds
-from controlplane.registry.api import Api, Page
-from controlplane.registry.operations import SUCCESS, delete_options
+from controlplane.registry import bodies, kinds, subresources
+from controlplane.registry.api import Api, Page, narrowed
+from controlplane.registry.delete_options import delete_options
+from controlplane.registry.operations import SUCCESS
 from controlplane.registry.options import Call, DeleteOptions
 from controlplane.registry.stored import Stored
 from controlplane.rest import forms
@@ -52,13 +53,17 @@ class ResourceHandler:
         info = target.info
         if info is None:
             raise page_not_found()
+        verb = verb_of(request.method, target, watch)
+        call = Call(user, verb, info, target.namespace, target.name, target.subresource)
+        # First of all: who may not ask learns nothing else, not even what is there.
+        self._api.authorize(narrowed(call, query.field_selector()))
         if info.namespaced and not target.namespace and target.name:
             raise page_not_found()
         if not info.namespaced and target.namespace and info.resource != "namespaces":
             raise page_not_found()  # a right in a namespace is none to what lies outside it
-        verb = verb_of(request.method, target, watch)
-        call = Call(user, verb, info, target.namespace, target.name, target.subresource)
-        call.dry_run = query.dry_run()
+        if request.method == "HEAD":
+            raise method_not_allowed()
+        call.dry_run = query.dry_run(verb)
         if target.subresource in _STREAMED and info.resource == "pods":
             return await self._stream(request, call)
         self._refuse_unserved(request, call, target)
@@ -74,6 +79,8 @@ class ResourceHandler:
             raise page_not_found()
         if call.verb not in verbs:
             raise method_not_allowed()
+        if not subresources.is_served(call):
+            raise subresources.unsupported(call)
         collection = not call.name and (call.namespace or not info.namespaced)
         if call.verb in ("update", "patch") and not call.name:
             raise method_not_allowed()
@@ -95,7 +102,7 @@ class ResourceHandler:
         self, request: web.BaseRequest, call: Call, query: Query
     ) -> web.StreamResponse:
         form = form_of(request.headers.get("Accept", ""))
-        options = query.list_options()
+        options = query.list_options(watch=True)
         initial = self._api.registry.revision if options.send_initial_events else None
         watcher = self._api.watch(call, options)
         stream = WatchStream(
@@ -108,7 +115,6 @@ class ResourceHandler:
 
     async def _create(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
-        self._api.authorize(call)
         make = await self._read_object(request, call)
         stored = await self._api.create(call, make())
         if stored is None:
@@ -117,14 +123,12 @@ class ResourceHandler:
 
     async def _update(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
-        self._api.authorize(call)
         make = await self._read_object(request, call)
         stored = await self._api.update(call, make)
         return await self._answer(request, call, query, stored, form)
 
     async def _patch(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
-        self._api.authorize(call)
         data = await read_raw(request)
         if len(data) > LARGE_BODY_BYTES:
             await asyncio.to_thread(bodies.patcher, call, data, request.content_type)
@@ -134,7 +138,6 @@ class ResourceHandler:
 
     async def _delete(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
-        self._api.authorize(call)
         options = await self._delete_options(request, query)
         stored, gone = await self._api.delete(call, options)
         if gone and not answers_with_object(call):
@@ -145,7 +148,6 @@ class ResourceHandler:
         self, request: web.BaseRequest, call: Call, query: Query
     ) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))
-        self._api.authorize(call)
         options = await self._delete_options(request, query)
         deleted = await self._api.delete_collection(call, query.list_options(), options)
         page = Page(deleted, self._api.registry.revision)
@@ -171,9 +173,8 @@ class ResourceHandler:
         return delete_options(data) if data else query.delete_options()
 
     async def _stream(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
-        """Logs and exec: authorized here, carried by the node's tunnel."""
+        """Logs and exec: carried by the node's tunnel."""
         # The verb by which Kubernetes authorizes is that of the method, for a WebSocket as well.
-        self._api.authorize(call)
         pod = self._api.backing.cached(
             Call(call.user, "get", call.info, call.namespace, call.name)
         )[1]
@@ -251,7 +252,10 @@ async def read_body(request: web.BaseRequest, kind: type[Any]) -> tuple[bytes, l
     if media == _PROTOBUF_TYPE:
         from kubeapi import protobuf  # its tables are large, and most servers never need them
 
-        return protobuf.to_json(await read_raw(request)), []
+        data = await read_raw(request)
+        if len(data) > LARGE_BODY_BYTES:
+            return await asyncio.to_thread(protobuf.to_json, data), []
+        return protobuf.to_json(data), []
     raise errors.StatusError(
         415,
         "UnsupportedMediaType",

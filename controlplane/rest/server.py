@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane.auth.forbidden import forbidden_error
 from controlplane.auth.user import User
@@ -30,6 +31,8 @@ from kubeapi import errors
 log = logging.getLogger("rest")
 
 SHUTDOWN_S: Final = 2.0
+HEADER_LIMIT_BYTES: Final = 128 * 1024
+"""Of a request line and of one header: selectors name objects by the hundred."""
 _NO_QUERY: Final = Query({})
 
 
@@ -50,7 +53,10 @@ class RestServer:
             request_factory=_make_request,
             access_log=None,
             handler_cancellation=True,
+            max_line_size=HEADER_LIMIT_BYTES,
+            max_field_size=HEADER_LIMIT_BYTES,
         )
+        logging.getLogger("aiohttp.server").addFilter(_not_of_the_client)
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=1024).start()
@@ -109,6 +115,12 @@ class RestServer:
         if answer is None:
             raise page_not_found()
         return answer
+
+
+def _not_of_the_client(record: logging.LogRecord) -> bool:
+    """What is no HTTP is answered with 400; it would fill the log with tracebacks."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 def _make_request(

@@ -190,12 +190,19 @@ def _seconds(field: Field) -> tuple[int, int] | None:
 
 def _time(field: Field, depth: int) -> str | None:
     when = _seconds(field)
-    return None if when is None else rfc3339(when[0])
+    return None if when is None else _written(rfc3339, when[0])
 
 
 def _micro_time(field: Field, depth: int) -> str | None:
     when = _seconds(field)
-    return None if when is None else rfc3339_micro(when[0] + when[1] / 1e9)
+    return None if when is None else _written(rfc3339_micro, when[0] + when[1] / 1e9)
+
+
+def _written(write: Callable[[float], str], when_s: float) -> str:
+    try:
+        return write(when_s)
+    except (OSError, OverflowError, ValueError):
+        raise Malformed(f"{when_s} s is no time") from None
 
 
 def _quantity(field: Field, depth: int) -> str:
@@ -218,7 +225,7 @@ def _json(field: Field, depth: int) -> Any:
         return None
     try:
         return msgspec.json.decode(raw.data)
-    except msgspec.DecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"raw JSON inside it: {error}") from None
 
 

@@ -43,18 +43,18 @@ class Door:
     """Requests as the administrator, or as nobody."""
 
     def __init__(self, port: int, pki: Path) -> None:
-        self._base = f"https://127.0.0.1:{port}"
+        self.base = f"https://127.0.0.1:{port}"
         ca = pki / "ca.crt"
-        self._admin = tls.client_context(ca, pki / "admin.crt", pki / "admin.key")
+        self.admin = tls.client_context(ca, pki / "admin.crt", pki / "admin.key")
         self._nobody = tls.client_context(ca)
         self.session = aiohttp.ClientSession(auto_decompress=False)
 
     async def ask(
         self, method: str, path: str, *, anonymous: bool = False, **options: Any
     ) -> tuple[int, dict[str, str], bytes]:
-        context = self._nobody if anonymous else self._admin
+        context = self._nobody if anonymous else self.admin
         async with self.session.request(
-            method, self._base + path, ssl=context, **options
+            method, self.base + path, ssl=context, **options
         ) as response:
             return response.status, dict(response.headers), await response.read()
 
@@ -66,7 +66,7 @@ class Door:
 
     @asynccontextmanager
     async def watch(self, path: str) -> AsyncIterator[AsyncIterator[Any]]:
-        async with self.session.get(self._base + path, ssl=self._admin) as response:
+        async with self.session.get(self.base + path, ssl=self.admin) as response:
             assert response.status == 200
 
             async def events() -> AsyncIterator[Any]:
