@@ -19,8 +19,12 @@ def update_pod(new: core_v1.Pod, old: core_v1.Pod, faults: Faults) -> None:
     spec, was = new.spec, old.spec
     if spec is None or was is None or spec == was:
         return
+    before = len(faults)
     for field in ("containers", "initContainers"):
         _lengths(spec, was, field, faults)
+    if len(faults) > before:
+        return  # nothing else could be compared
+    for field in ("containers", "initContainers"):
         _images(spec, field, faults)
     _deadline(spec, was, faults)
     _tolerations(spec, was, faults)

@@ -26,11 +26,12 @@ _NOT_SYSCTL = (
     r"must have at most 253 characters and match regex "
     r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
 )
-_SEARCH = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*", re.ASCII)
+_SEARCH_PATTERN: Final = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
+_SEARCH = re.compile(_SEARCH_PATTERN, re.ASCII)
 _NOT_SEARCH = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' "
     "or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    r"for validation is '[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')"
+    f"for validation is '{_SEARCH_PATTERN}')"
 )
 _NAMESERVERS_MAX: Final = 3
 _SEARCHES_MAX: Final = 32
@@ -163,10 +164,17 @@ def _template(template: core_v1.PodTemplateSpec, faults: Faults, path: str) -> N
         faults.required(f"{path}.spec.ephemeralContainers", text)
 
 
+_MIRROR: Final = "kubernetes.io/config.mirror"
+
+
 def check_new_pod(pod: core_v1.Pod, faults: Faults) -> None:
     """What a pod that is created may not have yet."""
     if pod.spec is None:
         return
+    annotations = (pod.metadata.annotations if pod.metadata else None) or {}
+    if _MIRROR in annotations and not pod.spec.nodeName:
+        text = "must set spec.nodeName if mirror pod annotation is set"
+        faults.invalid(f"metadata.annotations[{_MIRROR}]", annotations[_MIRROR], text)
     if pod.spec.ephemeralContainers:
         faults.forbidden("spec.ephemeralContainers", "cannot be set on create")
     if pod.spec.nodeName and pod.spec.schedulingGates:
