@@ -16,6 +16,7 @@ from controlplane import bootstrap
 from controlplane.auth.rbac import Authorizer
 from controlplane.auth.user import AUTHENTICATED_GROUP, User, service_account_user
 from controlplane.compaction import compact_for_ever
+from controlplane.controllers.manager import METRICS as CONTROLLER_METRICS
 from controlplane.controllers.manager import Manager
 from controlplane.flags import Flags
 from controlplane.grpc import server as grpc_server
@@ -30,6 +31,7 @@ from controlplane.registry.service_addresses import ServiceAddresses
 from controlplane.registry.watchers import Change
 from controlplane.rest.about import About
 from controlplane.rest.server import RestServer
+from controlplane.scheduler.scheduler import METRICS as SCHEDULER_METRICS
 from controlplane.scheduler.scheduler import Scheduler
 from controlplane.store import Store, StoreError
 from controlplane.store.embedded import EmbeddedStore, open_embedded
@@ -109,7 +111,8 @@ class ControlPlane:
         except (OSError, StoreError) as error:
             raise StartError(f"cannot open the store in {path}: {error}") from error
         self._stops.append(store.close)
-        self._metrics.register(store.metrics)
+        for collector in (store.metrics, *CONTROLLER_METRICS, *SCHEDULER_METRICS):
+            self._metrics.register(collector)
         self._store = store
         return store
 

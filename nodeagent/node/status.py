@@ -94,9 +94,6 @@ def build_status(facts: NodeFacts, old: core_v1.NodeStatus, now_s: float) -> cor
             swap=core_v1.NodeSwapStatus(capacity=machine.swap_bytes or None),
         ),
         images=_images(facts.images),
-        daemonEndpoints=core_v1.NodeDaemonEndpoints(
-            kubeletEndpoint=core_v1.DaemonEndpoint(Port=10250)
-        ),
     )
 
 

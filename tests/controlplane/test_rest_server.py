@@ -113,7 +113,9 @@ async def check_health_and_identity(door: Door) -> None:
     )
     assert (status, body["reason"]) == (401, "Unauthorized")
     assert (await door.json("GET", "/metrics", anonymous=True))[0] == 403
-    assert b"pinnace_event_loop_lag_seconds" in (await door.ask("GET", "/metrics"))[2]
+    page = (await door.ask("GET", "/metrics"))[2]
+    for metric in (b"pinnace_event_loop_lag_seconds", b"etcd_disk_wal_fsync", b"workqueue_adds"):
+        assert metric in page
     status, body = await door.json("GET", "/apis/nope/v1/things")
     assert (status, body["reason"]) == (404, "NotFound")
     status, body = await door.json("GET", "/api/v1/namespaces/default/nodes")
