@@ -3,7 +3,20 @@
 from typing import Any
 
 import pytest
-from validation_cases import REMOVED, changed, faults, pod_spec, texts, update_faults
+from msgspec.structs import replace
+from validation_cases import (
+    REMOVED,
+    changed,
+    faults,
+    pod_spec,
+    prepared,
+    short,
+    texts,
+    update_faults,
+)
+
+from controlplane.registry.strategy.validation import validate_update
+from kubeapi.types import core_v1
 
 PODS = "v1/pods"
 POD: dict[str, Any] = {"spec": pod_spec()}
@@ -152,3 +165,29 @@ def test_the_time_of_a_pod_may_only_become_shorter() -> None:
     assert update_faults(PODS, pod, "/spec/activeDeadlineSeconds", 11) == [where]
     assert update_faults(PODS, pod, "/spec/activeDeadlineSeconds", 9) == []
     assert update_faults(PODS, pod, "/spec/activeDeadlineSeconds", REMOVED) == [where]
+
+
+@pytest.mark.parametrize(
+    ("policy", "own_policy", "expected"),
+    [
+        ("Never", None, [("status.containerStatuses[0].state", "Forbidden")]),
+        ("Always", None, []),
+        ("Never", "Always", []),
+    ],
+)
+def test_a_container_that_ended_for_good_does_not_run_again(
+    policy: str, own_policy: str | None, expected: list[tuple[str, str]]
+) -> None:
+    container = {"name": "c", "image": "i", "restartPolicy": own_policy}
+    pod = {"spec": {"containers": [container], "restartPolicy": policy}}
+    old = prepared(PODS, pod)
+    ended, runs = (
+        core_v1.PodStatus(containerStatuses=[core_v1.ContainerStatus(name="c", state=state)])
+        for state in (
+            core_v1.ContainerState(terminated=core_v1.ContainerStateTerminated(exitCode=1)),
+            core_v1.ContainerState(running=core_v1.ContainerStateRunning()),
+        )
+    )
+    before, after = replace(old, status=ended), replace(old, status=runs)
+    assert short(validate_update(after, before)) == expected
+    assert short(validate_update(before, after)) == []

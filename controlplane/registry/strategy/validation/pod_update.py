@@ -1,4 +1,4 @@
-"""What of a pod may change while it lives (ValidatePodUpdate, ValidatePodStatusUpdate)."""
+"""What of a pod may change while it lives (ValidatePodUpdate, ValidateContainerStateTransition)."""
 
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ _ONLY: Final = (
 
 def update_pod(new: core_v1.Pod, old: core_v1.Pod, faults: Faults) -> None:
     spec, was = new.spec, old.spec
+    if new.status != old.status:
+        _status(new, old, faults)
     if spec is None or was is None or spec == was:
         return
     before = len(faults)
@@ -129,21 +131,21 @@ def _term_narrowed(new: core_v1.NodeSelectorTerm, old: core_v1.NodeSelectorTerm)
     return True
 
 
-def update_pod_status(new: core_v1.Pod, old: core_v1.Pod, faults: Faults) -> None:
-    """An agent may not take back what it has said of a pod that ended."""
-    status, was = new.status, old.status
-    if status is None or was is None:
+def _status(new: core_v1.Pod, old: core_v1.Pod, faults: Faults) -> None:
+    """An agent may not take back that a container ended for good."""
+    status, was, spec = new.status, old.status, new.spec
+    if status is None or was is None or spec is None or spec.restartPolicy != "Never":
         return
-    if new.spec is not None and new.spec.restartPolicy == "Never":
-        for field in ("containerStatuses", "initContainerStatuses"):
-            _still_ended(getattr(status, field), getattr(was, field), faults, f"status.{field}")
+    for field, of in (("containerStatuses", "containers"),
+                      ("initContainerStatuses", "initContainers")):  # fmt: skip
+        restarts = {c.name for c in getattr(spec, of) or () if c.restartPolicy}
+        now = {s.name: s for s in getattr(status, field) or ()}
+        for index, before in enumerate(getattr(was, field) or ()):
+            after = now.get(before.name)
+            if before.name not in restarts and _ended(before) and after and not _ended(after):
+                text = "may not be transitioned to non-terminated state"
+                faults.forbidden(f"status.{field}[{index}].state", text)
 
 
-def _still_ended(new: Any, old: Any, faults: Faults, path: str) -> None:
-    known = {s.name: s for s in new or ()}
-    for index, status in enumerate(old or ()):
-        ended = status.state is not None and status.state.terminated is not None
-        now = known.get(status.name)
-        if ended and now is not None and (now.state is None or now.state.terminated is None):
-            text = "may not be transitioned to non-terminated state"
-            faults.forbidden(f"{path}[{index}].state", text)
+def _ended(status: core_v1.ContainerStatus) -> bool:
+    return status.state is not None and status.state.terminated is not None
