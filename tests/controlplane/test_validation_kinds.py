@@ -104,6 +104,8 @@ WRONG: list[tuple[str, str, Any, list[Fault]]] = [
     ("service", "/spec/ports", [], [("spec.ports", "Required")]),
     ("service", "/spec/ports", [{"port": 1}, {"port": 2}],
      [("spec.ports[0].name", "Required"), ("spec.ports[1].name", "Required")]),
+    ("service", "/spec/ports", [{"name": "a", "port": 80}, {"name": "b", "port": 80}],
+     [("spec.ports[1]", "Duplicate")]),
     ("service", "/spec/type", "ExternalName", [("spec.externalName", "Required")]),
     ("service", "/spec/ports/0/nodePort", 30000, [("spec.ports[0].nodePort", "Forbidden")]),
     ("endpointslice", "/endpoints/0/addresses/0", "127.0.0.1",

@@ -5,6 +5,7 @@ import binascii
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from controlplane.registry.strategy.validation import values
 from controlplane.registry.strategy.validation.faults import Faults
@@ -44,7 +45,7 @@ def _request_problem(text: str) -> str:
         if b"-----BEGIN CERTIFICATE REQUEST-----" not in pem:
             return _NOT_PEM
         request = x509.load_pem_x509_csr(pem)
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, UnsupportedAlgorithm) as error:
         return str(error)
     return "" if request.is_signature_valid else "the signature of the request is not valid"
 

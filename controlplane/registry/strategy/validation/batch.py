@@ -114,6 +114,11 @@ def _cron(spec: batch_v1.CronJobSpec, faults: Faults, path: str) -> None:
 
 
 def _is_zone(name: str) -> bool:
+    """A machine without a time zone database can not judge, and takes any."""
+    return _finds_zone(name) or not _finds_zone("UTC")
+
+
+def _finds_zone(name: str) -> bool:
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -143,7 +143,6 @@ RULES: Table = {
         each={
             "leaseDurationSeconds": values.positive,
             "leaseTransitions": values.not_negative,
-            "strategy": values.one_of("OldestEmulationVersion"),
         },
         whole=_lease,
     ),
