@@ -173,6 +173,7 @@ class Api:
         return await self._create(call, obj)
 
     async def _create(self, call: Call, obj: Any) -> Stored:
+        generated = not lifecycle.metadata_of(obj).name
         lifecycle.begin_object(obj, call.info, call.namespace, self.backing.now(), self.backing.rng)
         call.name = obj.metadata.name or ""
         strategy.prepare_create(obj, call.info, call.user, self.backing.now())
@@ -180,7 +181,8 @@ class Api:
         causes = lifecycle.validate_metadata(obj, call.info) + strategy.validate(obj)
         if causes:
             raise errors.invalid(call.info.kind, call.name, causes, call.info.group)
-        return await writes.create(self.backing, call, obj)
+        store = writes.create_named if generated else writes.create
+        return await store(self.backing, call, obj)
 
     async def update(self, call: Call, make: Callable[[], Any]) -> Stored:
         """Replace with the object that `make` decodes, anew for each try; where it states a

@@ -111,7 +111,7 @@ class ResourceCache:
         watcher = Watcher(namespace, match, self._watchers.discard)
         if since is None:
             for stored in self.values(namespace):
-                watcher.offer(Change(stored, None, False))
+                watcher.begin_with(stored)
         else:
             if since < self._history_start:
                 raise errors.expired(f"too old resource version: {since} ({self._history_start})")

@@ -35,13 +35,17 @@ def begin_object(
         )
     set_namespace(meta, info, namespace)
     if not meta.name and meta.generateName:
-        base = meta.generateName[:GENERATED_BASE_MAX]
-        suffix = "".join(rng.choices(SUFFIX_ALPHABET, k=GENERATED_SUFFIX))
-        force_setattr(meta, "name", base + suffix)
+        generate_name(meta, rng)
     force_setattr(meta, "uid", str(uuid.UUID(int=rng.getrandbits(128), version=4)))
     force_setattr(meta, "creationTimestamp", now)
     for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
         force_setattr(meta, field, None)
+
+
+def generate_name(meta: meta_v1.ObjectMeta, rng: random.Random) -> None:
+    base = (meta.generateName or "")[:GENERATED_BASE_MAX]
+    suffix = "".join(rng.choices(SUFFIX_ALPHABET, k=GENERATED_SUFFIX))
+    force_setattr(meta, "name", base + suffix)
 
 
 def metadata_of(obj: Any) -> meta_v1.ObjectMeta:
@@ -62,6 +66,29 @@ def set_namespace(meta: meta_v1.ObjectMeta, info: ResourceInfo, namespace: str) 
             "the namespace of the provided object does not match the namespace sent on the request"
         )
     force_setattr(meta, "namespace", namespace)
+
+
+def update_causes(new: Any, old: Any) -> list[Cause]:
+    """What an update may not say of an object's end (`ValidateObjectMetaUpdate`)."""
+    meta, was = metadata_of(new), old.metadata
+    causes: list[Cause] = []
+    if was.deletionTimestamp:
+        added = [f for f in meta.finalizers or () if f not in (was.finalizers or ())]
+        if added:
+            shown = ", ".join(f'"{finalizer}"' for finalizer in added)
+            text = (
+                "Forbidden: no new finalizers can be added if the object is being deleted, found "
+                f"new finalizers []string{{{shown}}}"
+            )
+            causes.append(Cause("FieldValueForbidden", text, "metadata.finalizers"))
+        return causes
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        given = getattr(meta, field)
+        if given is not None:
+            shown = f'"{given}"' if isinstance(given, str) else str(given)
+            text = f"Invalid value: {shown}: field is immutable"
+            causes.append(Cause("FieldValueInvalid", text, f"metadata.{field}"))
+    return causes
 
 
 def carry_over(new: Any, old: Any) -> None:

@@ -31,6 +31,17 @@ class Claim:
 
     compares: list[Compare] = field(default_factory=list)
     operations: list[Op] = field(default_factory=list)
+    _chosen: list[tuple[Any, str]] = field(default_factory=list)
+
+    def choose(self, part: Any, name: str, value: Any) -> None:
+        """Fill in what was free; who asks for a certain one gets that or none."""
+        force_setattr(part, name, value)
+        self._chosen.append((part, name))
+
+    def withdraw(self) -> None:
+        """Somebody else was quicker: what was chosen here is to be chosen anew."""
+        for part, name in self._chosen:
+            force_setattr(part, name, None)
 
 
 class ServiceAddresses:
@@ -90,7 +101,11 @@ class ServiceAddresses:
         else:
             if not spec.clusterIP:
                 first = (spec.clusterIPs or [""])[0]
-                force_setattr(spec, "clusterIP", first or self._free_address())
+                if first:
+                    force_setattr(spec, "clusterIP", first)
+                else:
+                    claim.choose(spec, "clusterIP", self._free_address())
+                    claim.choose(spec, "clusterIPs", None)
             force_setattr(spec, "clusterIPs", [spec.clusterIP])
             force_setattr(spec, "ipFamilies", spec.ipFamilies or ["IPv4"])
             force_setattr(spec, "ipFamilyPolicy", spec.ipFamilyPolicy or "SingleStack")
@@ -167,15 +182,15 @@ class ServiceAddresses:
         wants = spec.type == "NodePort" or (
             spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is not False
         )
-        taken: set[_Port] = set()
+        taken = _node_ports(service)
         for index, port in enumerate(spec.ports or ()):
             if spec.type not in ("NodePort", "LoadBalancer"):
                 force_setattr(port, "nodePort", None)
             elif port.nodePort:
                 self._check_port(service, index, port, held)
             elif wants:
-                force_setattr(port, "nodePort", self._free_port(port.protocol or "TCP", taken))
-            taken.add((port.protocol or "TCP", port.nodePort or 0))
+                claim.choose(port, "nodePort", self._free_port(taken))
+                taken.add((port.protocol or "TCP", port.nodePort or 0))
         wanted = _node_ports(service)
         owner = f"{service.metadata.namespace}/{service.metadata.name}" if service.metadata else ""
         for chosen in wanted - held:
@@ -204,7 +219,7 @@ class ServiceAddresses:
             text = f"Invalid value: {number}: {problem}"
             raise _invalid(service, Cause("FieldValueInvalid", text, field_name))
 
-    def _free_port(self, protocol: str, taken: set[_Port]) -> int:
+    def _free_port(self, taken: set[_Port]) -> int:
         used = {port for _, port in self._ports} | {port for _, port in taken}
         free = [port for port in self._node_ports if port not in used]
         if not free:

@@ -59,8 +59,7 @@ async def patch(backing: Backing, call: Call, change: _Change) -> Stored:
         try:
             return entry.get(await entry.write(backing, call, stored, wanted))
         except Overtaken:
-            if given != "0":
-                break
+            continue  # an update of that very version will be refused, a patch is made anew
     raise lifecycle.modified(call.info, call.name)
 
 

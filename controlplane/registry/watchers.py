@@ -73,21 +73,27 @@ class Watcher:
         self._forget = forget
         self._queue: deque[Seen] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._queue_max = QUEUE_EVENTS_MAX
         self._closed = False
         self.overflowed = False
 
     def offer(self, change: Change) -> None:
-        if not change.stored.key.startswith(self._prefix):
+        if self._closed or not change.stored.key.startswith(self._prefix):
             return
         seen = change.seen_through(self._match)
         if seen is None:
             return
-        if len(self._queue) >= QUEUE_EVENTS_MAX:
+        if len(self._queue) >= self._queue_max:
             self.overflowed = True
             self.close()
             return
         self._queue.append((*seen, change))
         self._wake()
+
+    def begin_with(self, stored: Stored) -> None:
+        """An object that is there when the watch begins: not counted as lag."""
+        self._queue_max += 1
+        self.offer(Change(stored, None, False))
 
     async def next_batch(self, timeout_s: float | None = None) -> list[Seen]:
         """The events that wait, at least one; empty when `timeout_s` passed. Raises
@@ -110,6 +116,7 @@ class Watcher:
         """The events that wait already, maybe none."""
         batch = list(self._queue)
         self._queue.clear()
+        self._queue_max = QUEUE_EVENTS_MAX
         return batch
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from kubeapi.resources import ResourceInfo
 
 OVERTAKEN_TRIES: Final = 8
 """How often a write without a stated resourceVersion is tried anew on a newer state."""
+NAME_TRIES: Final = 8
 POD_GRACE_DEFAULT_S: Final = 30
 # What describes an object rather than being it: their change is no new generation.
 _NOT_DESIRED: Final = frozenset({"kind", "apiVersion", "metadata", "status"})
@@ -60,8 +61,22 @@ async def create(backing: Backing, call: Call, obj: Any) -> Stored:
                 cache, key, obj, 0, compares=claim.compares, also=claim.operations
             )
         except Overtaken:
-            continue  # the name is taken now, or an address that was free a moment ago
-    raise exists
+            claim.withdraw()  # the name is taken now, or an address that was free a moment ago
+    raise errors.unavailable(f"{call.info.resource} {call.name}: no address could be kept")
+
+
+async def create_named(backing: Backing, call: Call, obj: Any) -> Stored:
+    """Store a new object whose name was generated; where that is taken, under another
+    (KEP-4420)."""
+    for _ in range(NAME_TRIES):
+        try:
+            return await create(backing, call, obj)
+        except errors.StatusError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        lifecycle.generate_name(obj.metadata, backing.rng)
+        call.name = obj.metadata.name
+    raise errors.already_exists(call.info.resource, call.name, call.info.group)
 
 
 async def replace(
@@ -71,12 +86,14 @@ async def replace(
     old = stored.obj
     check_name(call, obj)
     _check_version(call, stored, obj)
+    ending = lifecycle.update_causes(obj, old)
     lifecycle.carry_over(obj, old)
     _merge_parts(call, obj, old)
     if tracks_generation(call.info) and desired_differs(obj, old):
         force_setattr(obj.metadata, "generation", (old.metadata.generation or 0) + 1)
     await chain.admit(backing, call, obj, old)
-    causes = lifecycle.validate_metadata(obj, call.info) + strategy.validate_update(obj, old)
+    causes = ending + lifecycle.validate_metadata(obj, call.info)
+    causes += strategy.validate_update(obj, old)
     if causes:
         raise errors.invalid(call.info.kind, call.name, causes, call.info.group)
     if _may_go(obj, old):

@@ -24,13 +24,19 @@ class Authenticator:
         """Raises StatusError 401 for credentials that are no good."""
         tls = request.transport.get_extra_info("ssl_object") if request.transport else None
         user = ANONYMOUS if tls is None else self._known.get(tls) or self._read(tls)
-        if user is ANONYMOUS and "Authorization" in request.headers:
+        if user is ANONYMOUS and _bears_token(request.headers.get("Authorization", "")):
             raise errors.StatusError(401, "Unauthorized", "Unauthorized")
         return user
 
     def _read(self, tls: ssl.SSLObject) -> User:
         user = self._known[tls] = _certified(tls)
         return user
+
+
+def _bears_token(authorization: str) -> bool:
+    """Other schemes, and a scheme without a token, are no credentials (bearertoken.go)."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return scheme.lower() == "bearer" and bool(token.strip())
 
 
 def _certified(tls: ssl.SSLObject) -> User:

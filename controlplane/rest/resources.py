@@ -86,6 +86,8 @@ class ResourceHandler:
             raise method_not_allowed()
         if call.verb == "create" and not call.subresource and not collection:
             raise method_not_allowed()
+        if call.verb == "deletecollection" and not collection:
+            raise method_not_allowed()  # no request empties all namespaces
 
     async def _get(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))

@@ -15,6 +15,9 @@ from controlplane.rest.negotiation import Form
 from kubeapi.resources import ResourceInfo
 
 BOOKMARK_INTERVAL_S: Final = 60.0
+SLICE_EVENTS: Final = 100
+WRITE_TIMEOUT_S: Final = 60.0
+"""A client that takes nothing for so long is cut off, with the events that wait for it."""
 TIMEOUT_MIN_S: Final = 1800
 """Without timeoutSeconds a watch lasts 30 to 60 minutes, spread so that not all end at once."""
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
@@ -65,6 +68,8 @@ class WatchStream:
             await response.write_eof()
         except (ConnectionError, asyncio.CancelledError):
             pass  # the client is gone; there is nobody to tell
+        except TimeoutError:
+            _cut_off(request)
         finally:
             watcher.close()
         return response
@@ -78,18 +83,25 @@ class WatchStream:
     ) -> None:
         end_s = self._clock.monotonic_s() + self._timeout_s
         if initial_end is not None:
-            batch = watcher.waiting()
-            lines = [self._line(seen) for seen in batch]
-            await response.write(b"".join([*lines, self._bookmark(initial_end, initial=True)]))
+            await self._send(response, watcher.waiting())
+            await _write(response, self._bookmark(initial_end, initial=True))
         while (left_s := end_s - self._clock.monotonic_s()) > 0:
             try:
                 batch = await watcher.next_batch(min(left_s, BOOKMARK_INTERVAL_S))
             except WatchEnded:
                 return
             if batch:
-                await response.write(b"".join(map(self._line, batch)))
+                await self._send(response, batch)
             elif self._bookmarks:
-                await response.write(self._bookmark(revision_now()))
+                await _write(response, self._bookmark(revision_now()))
+
+    async def _send(self, response: web.StreamResponse, batch: list[Seen]) -> None:
+        """In slices, with the loop let go between them: a watch may begin with thousands."""
+        for start in range(0, len(batch), SLICE_EVENTS):
+            lines = map(self._line, batch[start : start + SLICE_EVENTS])
+            await _write(response, b"".join(lines))
+            if start:
+                await asyncio.sleep(0)
 
     def _line(self, seen: Seen) -> bytes:
         event_type, stored, change = seen
@@ -120,3 +132,13 @@ class WatchStream:
         if kind == "Table":
             obj |= {"columnDefinitions": [], "rows": []}
         return encode_event("BOOKMARK", msgspec.json.encode(obj))
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(WRITE_TIMEOUT_S):
+        await response.write(data)
+
+
+def _cut_off(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()
