@@ -28,7 +28,7 @@ def rbac_escalation(backing: Backing, call: Call, obj: Any, old: Any) -> None:
         resource = "roles" if kind == "Role" else "clusterroles"
         namespace = call.namespace if kind == "Role" else ""
         rules = backing.authorizer.role_rules(namespace, name)
-        _check(backing, call, "bind", resource, name, rules or [])
+        _check(backing, call, "bind", resource, name, rules)
 
 
 def _check(
@@ -37,13 +37,15 @@ def _check(
     exempting_verb: str,
     resource: str,
     name: str,
-    rules: list[rbac_v1.PolicyRule],
+    rules: list[rbac_v1.PolicyRule] | None,
 ) -> None:
     exempt = backing.authorizer.authorize(
         call.user, exempting_verb, RBAC_GROUP, resource, "", name, call.namespace
     )
     if exempt.allowed:
         return
+    if rules is None:  # it may come to grant anything once it is there
+        raise errors.not_found(resource, name, RBAC_GROUP)
     held = backing.authorizer.rules_for(call.user, call.namespace)
     missing = uncovered(held, rules)
     if missing:

@@ -12,7 +12,7 @@ from controlplane.registry.cache import ResourceCache
 from controlplane.registry.event_leases import EventLeases
 from controlplane.registry.stored import Stored
 from controlplane.store import Compacted, Compare, Event, Op, Store, StoreError
-from controlplane.store.protocol import Watcher, prefix_end
+from controlplane.store.protocol import TooLarge, Watcher, prefix_end
 from kubeapi import errors
 from kubeapi.resources import RESOURCES, ResourceInfo
 
@@ -136,6 +136,8 @@ class Registry:
     async def _txn(self, compares: Sequence[Compare], operations: Sequence[Op]) -> int:
         try:
             result = await self.store.txn(compares, operations)
+        except TooLarge as error:
+            raise errors.StatusError(413, "RequestEntityTooLarge", str(error)) from error
         except StoreError as error:
             raise errors.unavailable(f"the store does not answer: {error}") from error
         if not result.succeeded:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from controlplane.auth.user import User
@@ -13,6 +14,7 @@ from controlplane.registry.delete_options import delete_options
 from controlplane.registry.operations import SUCCESS
 from controlplane.registry.options import Call, DeleteOptions
 from controlplane.registry.stored import Stored
+from controlplane.registry.watchers import encode_event
 from controlplane.rest import forms
 from controlplane.rest.answers import encode, quoted_warnings, respond
 from controlplane.rest.negotiation import Form, form_of
@@ -106,7 +108,14 @@ class ResourceHandler:
         form = form_of(request.headers.get("Accept", ""))
         options = query.list_options(watch=True)
         initial = self._api.registry.revision if options.send_initial_events else None
-        watcher = self._api.watch(call, options)
+        try:
+            watcher = self._api.watch(call, options)
+        except errors.StatusError as error:
+            if error.code != 410:
+                raise
+            # Clients look for it among the events, where it is when it comes later.
+            event = encode_event("ERROR", msgspec.json.encode(error.status()))
+            return await respond(request, event, form=form)
         stream = WatchStream(
             call.info, form, query.include_object(), self._api.backing.clock, self._api.backing.rng,
             timeout_s=options.timeout_s, bookmarks=options.allow_bookmarks,

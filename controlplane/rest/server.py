@@ -86,7 +86,8 @@ class RestServer:
             self._authorize_unknown(user, request, target)
             raise page_not_found()
         query = Query(request.rel_url.query) if request.query_string else _NO_QUERY
-        watch = query.flag("watch") or router.is_watch_path(request.path)
+        # One object by its name is only watched by the old path.
+        watch = router.is_watch_path(request.path) or (query.flag("watch") and not target.name)
         return await self._resources.handle(request, user, target, query, watch)
 
     def _authorize_unknown(self, user: User, request: web.BaseRequest, target: Any) -> None:

@@ -21,6 +21,7 @@ from controlplane.store.protocol import (
     RangeResult,
     Store,
     StoreError,
+    TooLarge,
     TxnResult,
     Watcher,
 )
@@ -30,7 +31,7 @@ from raftstore.errors import NodeError
 from raftstore.member import Options
 from raftstore.mvcc import check
 from raftstore.mvcc.errors import Compacted as MvccCompacted
-from raftstore.mvcc.errors import LeaseNotFound
+from raftstore.mvcc.errors import LeaseNotFound, RequestTooLarge
 from raftstore.mvcc.statemachine import is_read_only
 from raftstore.node import Node
 
@@ -172,6 +173,8 @@ class EmbeddedStore(Store):
 def _translated(error: Exception) -> StoreError:
     if isinstance(error, MvccCompacted):
         return Compacted(error.compact_revision)
+    if isinstance(error, RequestTooLarge):
+        return TooLarge(str(error))
     return StoreError(str(error))
 
 

@@ -10,6 +10,10 @@ class StoreError(Exception):
     """The store could not answer: no quorum, no space, stopped. Nothing is known of the write."""
 
 
+class TooLarge(StoreError):
+    """The write is larger than the store takes in one; nothing was written."""
+
+
 class Compacted(StoreError):
     """The revision asked for is older than the history that is kept."""
 

@@ -5,8 +5,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from controlplane.auth.user import User
 from controlplane.registry import bodies, lifecycle, watchers
 from controlplane.registry.api import encode_continue
 from controlplane.registry.options import ListOptions
@@ -165,6 +167,30 @@ async def test_a_continue_token_of_no_revision_of_ours_is_refused(tmp_path: Path
                     "v1/configmaps", continue_token=encode_continue(revision, "a"), limit=1
                 )
             assert refused.value.code == 400
+
+
+async def test_a_role_that_is_not_there_yet_is_bound_by_nobody_who_may_not(tmp_path: Path) -> None:
+    """It might grant anything, once somebody creates it."""
+    async with running_api(tmp_path) as api:
+        rules = [{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"]}]
+        await api.create(
+            "rbac.authorization.k8s.io/v1/roles",
+            {"metadata": {"name": "binder"}, "rules": [rules[0] | {"verbs": ["create"]}]},
+        )
+        group = "rbac.authorization.k8s.io"
+        subjects = [{"kind": "User", "name": "eve", "apiGroup": group}]
+
+        def binding(name: str, role: str) -> dict[str, Any]:
+            ref = {"kind": "Role", "name": role, "apiGroup": group}
+            return {"metadata": {"name": name}, "roleRef": ref, "subjects": subjects}
+
+        await api.create("rbac.authorization.k8s.io/v1/rolebindings", binding("one", "binder"))
+        call = api.call("create", "rbac.authorization.k8s.io/v1/rolebindings")
+        call.user = User("eve", ("system:authenticated",))
+        body = msgspec.json.encode(binding("two", "absent"))
+        with pytest.raises(StatusError) as refused:
+            await api.api.create(call, bodies.decode_object(call, body))
+        assert (refused.value.code, refused.value.name) == (404, "absent")
 
 
 def test_names_are_long_enough_for_their_suffix() -> None:

@@ -1,6 +1,7 @@
 """The HTTPS door against clients that mean no good, or do not know what they do."""
 
 import asyncio
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.controlplane.test_rest_server import CONFIGMAPS, Door, configmap, ser
 
 pytestmark = pytest.mark.realtime
 
+REVISIONS = "/apis/apps/v1/namespaces/default/controllerrevisions"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 PATCHES = (
     (b"{}", "application/merge-patch+json"),
@@ -99,6 +101,7 @@ async def test_the_door_withstands_its_clients(tmp_path: Path) -> None:
         await check_lists(door)
         await check_watches_of_one(door)
         await check_long_urls(door)
+        await check_more_than_the_store_takes(door)
 
 
 async def check_dry_deletion(door: Door) -> None:
@@ -150,9 +153,8 @@ async def check_protobuf(door: Door) -> None:
     status, answer = await door.json("POST", CONFIGMAPS, data=body, headers=headers)
     assert (status, answer["reason"]) == (400, "BadRequest")
     deep = field(1, field(1, b"deep")) + field(2, field(1, b"[" * 100_000))
-    path = "/apis/apps/v1/namespaces/default/controllerrevisions"
     body = envelope(b"apps/v1", b"ControllerRevision", deep)
-    status, answer = await door.json("POST", path, data=body, headers=headers)
+    status, answer = await door.json("POST", REVISIONS, data=body, headers=headers)
     assert (status, answer["reason"]) == (400, "BadRequest")
 
 
@@ -172,10 +174,23 @@ async def check_lists(door: Door) -> None:
 
 async def check_watches_of_one(door: Door) -> None:
     """A Namespace lies in no namespace, though its URL looks as if."""
-    for path in ("/api/v1/namespaces/default?watch=1", "/api/v1/watch/namespaces/default"):
-        async with door.watch(path) as events, asyncio.timeout(5):
-            event = await anext(events)
-        assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "default")
+    async with door.watch("/api/v1/watch/namespaces/default") as events, asyncio.timeout(5):
+        event = await anext(events)
+    assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "default")
+    # By its own path it is read, whatever the query says.
+    status, body = await door.json("GET", "/api/v1/namespaces/default?watch=1")
+    assert (status, body["kind"]) == (200, "Namespace")
+
+
+async def test_a_watch_from_too_long_ago_is_told_so_among_its_events(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        pass
+    async with (
+        served(tmp_path) as door,  # its history begins anew
+        door.watch(f"{CONFIGMAPS}?watch=1&resourceVersion=1") as events,
+    ):
+        event = await anext(events)
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
 
 
 async def check_long_urls(door: Door) -> None:
@@ -183,6 +198,15 @@ async def check_long_urls(door: Door) -> None:
     chosen = ",".join(f"v{n}" for n in range(4000))
     status, body = await door.json("GET", f"{CONFIGMAPS}?labelSelector=app in ({chosen})")
     assert (status, body["items"]) == (200, [])
+
+
+async def check_more_than_the_store_takes(door: Door) -> None:
+    """Not 503, which clients would try again for ever."""
+    revision = {"metadata": {"name": "vast"}, "revision": 1, "data": {"a": "x" * 2_500_000}}
+    vast = io.BytesIO(msgspec.json.encode(revision))
+    headers = {"Content-Type": "application/json"}
+    status, body = await door.json("POST", REVISIONS, data=vast, headers=headers)
+    assert (status, body["reason"]) == (413, "RequestEntityTooLarge")
 
 
 def test_the_helpers_of_this_file_speak_protobuf() -> None:

@@ -121,7 +121,7 @@ def test_nothing_that_fits_is_406(accept: str) -> None:
             422,
             'forbidden for resourceVersion "0"',
         ),
-        ({"sendInitialEvents": "true"}, 422, "sendInitialEvents requires"),
+        ({"sendInitialEvents": "true"}, 422, "sendInitialEvents is forbidden for list"),
     ],
 )
 def test_bad_list_options(given: dict[str, str], code: int, text: str) -> None:
