@@ -17,11 +17,11 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import uvloop
 
-from base import log
+from base import log, process
 from base.clock import SystemClock
 from kubeapi.grpc_client import connect
 from kubeapi.informer import SharedInformers
-from netproxy import flags, process
+from netproxy import flags
 from netproxy.backends import Backend, BackendFailure
 from netproxy.backends.iptables import IptablesBackend
 from netproxy.metrics import Metrics

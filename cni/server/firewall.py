@@ -2,18 +2,14 @@
 
 Two chains of our own and one jump to each; rules of others stay as they are. The text is decided
 by pure functions; `apply` and `remove` hand it to iptables-restore, which commits all of a table
-or nothing. The only module of this room that starts processes.
+or nothing. The only module of this room that has programs run.
 """
 
-import asyncio
-import os
-import shutil
-
+from base import process
 from cni.server.errors import NetworkFailure
 
 NAT_CHAIN = "PINNACE-CNI-POSTROUTING"
 FILTER_CHAIN = "PINNACE-CNI-FORWARD"
-PROCESS_TIMEOUT_S = 15.0
 LOCK_WAIT_S = 5  # the xtables lock is shared with whoever else changes rules
 _CHAINS = {NAT_CHAIN: 3, FILTER_CHAIN: 2}  # how many rules each has
 _NAT_JUMP = f"POSTROUTING -j {NAT_CHAIN}"
@@ -121,7 +117,9 @@ async def ensure(pod_cidr: str, cluster_cidr: str) -> None:
 
 async def remove() -> bool:
     """Take our rules away. Says whether there were any; without iptables there are none."""
-    if _find("iptables-save") is None:
+    try:
+        process.find("iptables-save")
+    except process.ProcessFailure:
         return False
     text = removal_text(await _save())
     if text:
@@ -134,35 +132,8 @@ async def _save() -> str:
     return "".join(tables)
 
 
-def _find(name: str) -> str | None:
-    """Also where only root's PATH looks."""
-    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
-
-
 async def _run(name: str, *arguments: str, text: str = "") -> str:
-    program = _find(name)
-    if program is None:
-        raise FirewallFailure(f"{name} is not on this machine: apt-get install iptables")
-    # Its input is a file in memory: a pipe would have to be fed while the program may end early.
-    with os.fdopen(os.memfd_create(name), "w+b") as stdin:
-        stdin.write(text.encode())
-        stdin.seek(0)
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *arguments,
-            stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
     try:
-        async with asyncio.timeout(PROCESS_TIMEOUT_S):
-            out, err = await process.communicate()
-    except BaseException as error:
-        process.kill()
-        await process.wait()
-        if isinstance(error, TimeoutError):
-            raise FirewallFailure(f"{name} did not end within {PROCESS_TIMEOUT_S} s") from None
-        raise
-    if process.returncode != 0:
-        raise FirewallFailure(f"{name}: {err.decode(errors='replace').strip()}")
-    return out.decode()
+        return await process.run(name, *arguments, text=text)
+    except process.ProcessFailure as error:
+        raise FirewallFailure(str(error)) from error

@@ -5,7 +5,9 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from netproxy import conntrack, process
+from base import process
+from base.process import ProcessFailure
+from netproxy import conntrack
 from netproxy.backends import BackendFailure
 from netproxy.backends.iptables_rules import render
 from netproxy.backends.iptables_tables import (
@@ -19,7 +21,6 @@ from netproxy.backends.iptables_tables import (
     unchanged,
 )
 from netproxy.model import RuleSet
-from netproxy.process import ProcessFailure
 
 logger = logging.getLogger("netproxy")
 
@@ -28,7 +29,7 @@ ROUTE_LOCALNET = Path("/proc/sys/net/ipv4/conf/all/route_localnet")
 
 
 class Run(Protocol):
-    """`netproxy.process.run`, or what a test has in its place."""
+    """`base.process.run`, or what a test has in its place."""
 
     async def __call__(self, name: str, *arguments: str, text: str = "") -> str: ...
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from base import process
 from cni.server import firewall
 from tests.cni.netlab import Lab, sh
 
@@ -101,24 +102,15 @@ async def test_a_changed_pod_cidr_replaces_the_old(node: Lab) -> None:
 async def test_without_iptables_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(firewall.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(process.shutil, "which", lambda *_, **__: None)
     with pytest.raises(firewall.FirewallFailure, match="iptables-save is not on this machine"):
         await firewall.ensure(POD, CLUSTER)
 
 
 @pytest.mark.realtime
 async def test_without_iptables_there_is_nothing_to_remove(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firewall.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(process.shutil, "which", lambda *_, **__: None)
     assert not await firewall.remove()
-
-
-@pytest.mark.realtime
-@pytest.mark.needs("root", "iptables")
-async def test_a_program_that_hangs_is_ended(node: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firewall.shutil, "which", lambda *_, **__: "/bin/sleep")
-    monkeypatch.setattr(firewall, "PROCESS_TIMEOUT_S", 0.05)
-    with pytest.raises(firewall.FirewallFailure, match="did not end"):
-        await firewall._run("sleep", "60")
 
 
 def _rules_of(text: str) -> set[str]:

@@ -7,8 +7,8 @@ must lead somewhere.
 
 import re
 
+from base.process import ProcessFailure
 from netproxy.backends.iptables_tables import Tables
-from netproxy.process import ProcessFailure
 
 BUILTIN = {
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),

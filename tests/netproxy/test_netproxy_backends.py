@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from base.process import ProcessFailure, find, run
 from netproxy.backends import Backend, BackendFailure
 from netproxy.backends.iptables import IptablesBackend
 from netproxy.model import RuleSet
-from netproxy.process import ProcessFailure, find, run
 from tests.cni.netlab import Lab, sh
 from tests.netproxy.backend_suite import CHECKS, Check, check_backend
 from tests.netproxy.fake_iptables import FakeIptables
@@ -138,6 +138,6 @@ async def test_a_process_has_a_deadline_and_its_input(monkeypatch: pytest.Monkey
         await run("cat", "/nope")
     with pytest.raises(ProcessFailure, match="exit status 1"):
         await run("false")
-    monkeypatch.setattr("netproxy.process.PROCESS_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("base.process.PROCESS_TIMEOUT_S", 0.05)
     with pytest.raises(ProcessFailure, match="did not end"):
         await run("sleep", "60")

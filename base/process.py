@@ -1,4 +1,4 @@
-"""The only module of this room that starts processes: one program, its input, a deadline."""
+"""How a daemon runs another program: its input, its output, a deadline."""
 
 import asyncio
 import os
