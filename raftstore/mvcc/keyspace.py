@@ -107,10 +107,9 @@ class Keyspace:
         dead = self._dead_keys.slice(start, end, key_limit)
         keys = sorted(live + dead)
         more = None
-        if key_limit and len(keys) > key_limit:
-            more = keys[key_limit]
+        if key_limit and (len(keys) > key_limit or key_limit in (len(live), len(dead))):
+            # Not on from the next of `keys`: where one of the two was cut, others lie before it.
             del keys[key_limit:]
-        elif key_limit and (len(live) == key_limit or len(dead) == key_limit):
             more = keys[-1] + b"\0"
         found = [kv for key in keys if (kv := self.at(key, revision)) is not None]
         return found, more
