@@ -40,13 +40,18 @@ def parse(argv: Sequence[str]) -> Flags:
     add = parser.add_argument
     add("--data-dir", type=Path, default=Path("/var/lib/pinnace"), help="where store and pki lie")
     add("--bind-address", default="0.0.0.0", help="address to listen on")  # noqa: S104
-    add("--secure-port", type=int, default=6443, help="port of the HTTPS door")
-    add("--grpc-port", type=int, default=6444, help="port of the gRPC door")
-    add("--advertise-address", default="", help="address at which nodes and pods reach the API")
+    add("--secure-port", type=_port, default=6443, help="port of the HTTPS door")
+    add("--grpc-port", type=_port, default=6444, help="port of the gRPC door")
+    add(
+        "--advertise-address",
+        type=_address,
+        default="",
+        help="address at which nodes and pods reach the API",
+    )
     add("--service-cluster-ip-range", type=_cidr, default="10.96.0.0/16", help="of ClusterIPs")
     add("--service-node-port-range", type=_ports, default="30000-32767", help="of NodePorts")
     add("--cluster-cidr", type=_cidr, default="10.244.0.0/16", help="pod addresses, /24 a node")
-    add("--event-ttl", type=int, default=3600, help="seconds for which events are kept")
+    add("--event-ttl", type=_seconds, default=3600, help="seconds for which events are kept")
     add("-v", type=int, default=2, dest="verbosity", help="4 and above logs debug lines")
     given = parser.parse_args(argv)
     return Flags(
@@ -78,6 +83,22 @@ def _cidr(text: str) -> str:
     if network.version != 4 or network.prefixlen > 28:
         raise argparse.ArgumentTypeError(f"{text}: an IPv4 range of at least 16 addresses")
     return str(network)
+
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text)) if text else ""
+
+
+def _port(text: str) -> int:
+    if not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text}: not a port from 1 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: at least one second")
+    return int(text)
 
 
 def _ports(text: str) -> range:

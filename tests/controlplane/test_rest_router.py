@@ -2,6 +2,7 @@
 
 import pytest
 
+from controlplane import flags
 from controlplane.rest.negotiation import Form, form_of
 from controlplane.rest.queries import Query
 from controlplane.rest.router import Target, is_watch_path, target_of, verb_of
@@ -150,3 +151,18 @@ def test_unknown_field_validation_is_refused() -> None:
     with pytest.raises(StatusError, match="supported values"):
         Query({"fieldValidation": "strict"}).field_validation("create")
     assert Query({}).field_validation("create") == "Warn"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--secure-port", "99999"],
+        ["--grpc-port", "0"],
+        ["--advertise-address", "nowhere"],
+        ["--event-ttl", "-1"],
+    ],
+)
+def test_flags_that_make_no_sense_are_refused_before_anything_starts(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        flags.parse(argv)
+    assert refused.value.code == 2
