@@ -57,7 +57,7 @@ def server_and_admin(hosts: Sequence[str]) -> tuple[Wanted, ...]:
 
 
 def node_and_proxy(node_name: str, addresses: Sequence[str]) -> tuple[Wanted, ...]:
-    """What a machine's agent and proxy show; the agent's also serves its port 10250."""
+    """What a machine's agent and proxy show to the control plane."""
     return (
         Wanted("node", f"system:node:{node_name}", ("system:nodes",), tuple(addresses)),
         Wanted("proxy", "system:kube-proxy"),

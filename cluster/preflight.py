@@ -20,7 +20,7 @@ MODULES = ("overlay", "bridge", "veth", "nf_conntrack")
 CGROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpu", "memory", "pids")
 # What agent and proxy serve: kubelet's port, kube-proxy's metrics and health.
-NODE_PORTS = (10250, 10249, 10256)
+NODE_PORTS = (10249, 10256)
 CALL_S = 20.0
 # linux/sockios.h
 _SIOCBRADDBR, _SIOCBRDELBR = 0x89A0, 0x89A1

@@ -50,7 +50,12 @@ def parse(argv: Sequence[str]) -> Flags:
     )
     add("--service-cluster-ip-range", type=_cidr, default="10.96.0.0/16", help="of ClusterIPs")
     add("--service-node-port-range", type=_ports, default="30000-32767", help="of NodePorts")
-    add("--cluster-cidr", type=_cidr, default="10.244.0.0/16", help="pod addresses, /24 a node")
+    add(
+        "--cluster-cidr",
+        type=_cluster_cidr,
+        default="10.244.0.0/16",
+        help="pod addresses, /24 a node",
+    )
     add("--event-ttl", type=_seconds, default=3600, help="seconds for which events are kept")
     add("-v", type=int, default=2, dest="verbosity", help="4 and above logs debug lines")
     given = parser.parse_args(argv)
@@ -99,6 +104,12 @@ def _seconds(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text}: at least one second")
     return int(text)
+
+
+def _cluster_cidr(text: str) -> str:
+    if ipaddress.ip_network(text).prefixlen > 24:
+        raise argparse.ArgumentTypeError(f"{text}: has no room for the /24 of a node")
+    return _cidr(text)
 
 
 def _ports(text: str) -> range:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from base.clock import Clock
 from raftstore.core import Config, Raft, Stored
-from raftstore.disk import FileSystem, Opened, Storage, SystemFiles
+from raftstore.disk import BadSnapshot, FileSystem, Opened, Storage, SystemFiles
 from raftstore.disk.wal import SEGMENT_SIZE_BYTES
 from raftstore.metrics import Metrics
 from raftstore.mvcc import StateMachine, WatchHub
-from raftstore.mvcc.snapshot import Loader
+from raftstore.mvcc.snapshot import Loader, SnapshotMismatch
 
 _log = getLogger("raftstore")
 
@@ -60,7 +60,7 @@ def open_member(
         files or SystemFiles(), directory, rng, options.segment_size_bytes
     )
     try:
-        state = _load(opened)
+        state = _load(opened, directory)
         storage.begin_writing()
         member_id = storage.identity.member_id
         stored = Stored(opened.hard_state, opened.snapshot, opened.entries)
@@ -74,10 +74,13 @@ def open_member(
     return Member(storage, raft, state, WatchHub(state.keyspace, on_sink_error), clock, options)
 
 
-def _load(opened: Opened) -> StateMachine:
+def _load(opened: Opened, directory: Path) -> StateMachine:
     if not opened.snapshot.index:
         return StateMachine()
     loader = Loader()
-    for data in opened.slices:
-        loader.feed(data)
-    return loader.finish()
+    try:
+        for data in opened.slices:
+            loader.feed(data)
+        return loader.finish()
+    except SnapshotMismatch as error:
+        raise BadSnapshot(directory, str(error)) from error

@@ -7,6 +7,7 @@ decides what a term, a vote or a command means.
 """
 
 from raftstore.disk.errors import (
+    BadSnapshot,
     CorruptRecord,
     DiskError,
     DiskFailed,
@@ -19,6 +20,7 @@ from raftstore.disk.segments import Identity
 from raftstore.disk.storage import Opened, Storage
 
 __all__ = [
+    "BadSnapshot",
     "CorruptRecord",
     "DiskError",
     "DiskFailed",

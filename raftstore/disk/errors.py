@@ -37,6 +37,16 @@ class CorruptRecord(DiskError):
         self.offset = offset
 
 
+class BadSnapshot(DiskError):
+    """Every record of it is whole, but they do not make a state: a fault of the program."""
+
+    def __init__(self, directory: Path, why: str) -> None:
+        super().__init__(
+            f"{directory}: the snapshot is not a whole state ({why}); the store stays closed and "
+            "nothing was changed: start from a backup"
+        )
+
+
 class DiskFailed(DiskError):
     """A write or sync failed: what of it is durable is not known, so nothing more is answered."""
 

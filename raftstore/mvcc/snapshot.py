@@ -106,6 +106,7 @@ class Loader:
         self._keys_done = False
 
     def feed(self, data: bytes) -> None:
+        """Raises SnapshotMismatch."""
         if not data:
             return
         part = _decoder.decode(data)
@@ -121,8 +122,11 @@ class Loader:
             self._finish_keys(())
             if part.first_revision != keyspace.revision + 1:
                 raise SnapshotMismatch(f"changes from {part.first_revision} do not follow on")
-            for versions in part.revisions:
-                keyspace.load_change(versions)
+            try:
+                for versions in part.revisions:
+                    keyspace.load_change(versions)
+            except KeyError as error:
+                raise SnapshotMismatch(f"{error.args[0]!r} ends without having begun") from error
 
     def finish(self) -> StateMachine:
         """The state, once every slice was fed."""
