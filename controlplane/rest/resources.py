@@ -136,7 +136,8 @@ class ResourceHandler:
         form = form_of(request.headers.get("Accept", ""))
         make = await self._read_object(request, call)
         stored = await self._api.update(call, make)
-        return await self._answer(request, call, query, stored, form)
+        status = 201 if call.verb == "create" else 200
+        return await self._answer(request, call, query, stored, form, status=status)
 
     async def _patch(self, request: web.BaseRequest, call: Call, query: Query) -> web.Response:
         form = form_of(request.headers.get("Accept", ""))

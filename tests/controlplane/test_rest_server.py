@@ -120,6 +120,15 @@ async def check_health_and_identity(door: Door) -> None:
     assert (status, body["reason"]) == (404, "NotFound")
     status, body = await door.json("GET", "/api/v1/namespaces/default/nodes")
     assert (status, body["reason"]) == (404, "NotFound")
+    roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "made-by-put"}, "rules": [],
+    }  # fmt: skip
+    assert [(await door.json("PUT", f"{roles}/made-by-put", json=role))[0] for _ in "12"] == [
+        201,
+        200,
+    ]
     status, body = await door.json("PUT", CONFIGMAPS)
     assert (status, body["reason"]) == (405, "MethodNotAllowed")
 
