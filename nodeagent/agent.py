@@ -83,6 +83,8 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 for name, part in parts.loops().items():
                     group.create_task(_coroutine(part), name=name)
+                # Before its pods are known, a question about one would be answered wrongly.
+                await parts.pods_known()
                 group.create_task(tunnel.run(), name="tunnel")
 
 
@@ -207,6 +209,9 @@ class _Parts:
                     log.exception("cleaning up what no pod accounts for failed")
                 await self._clock.sleep(RECONCILE_PERIOD_S)
 
+    async def pods_known(self) -> None:
+        await self._pods.synced.wait()
+
     async def _read_runtime(self) -> None:
         while True:
             try:
@@ -260,8 +265,11 @@ def _require_files(flags: Flags) -> None:
 
 
 def _make_folder(folder: Path) -> None:
+    """Closed to other users of the machine: pods' Secrets and logs lie below. Containers do not
+    mind; what they see of it is mounted."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        folder.chmod(0o750)
     except OSError as error:
         raise StartError(f"cannot make {folder}: {error.strerror}") from None
 

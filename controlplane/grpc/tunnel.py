@@ -31,6 +31,7 @@ from pinnace_wire.node_pb2_grpc import NodeTunnelServicer
 logger = logging.getLogger("controlplane.tunnel")
 
 OPEN_TIMEOUT_S: Final = 10.0
+CONNECT_WAIT_S: Final = 2.0
 _END_TIMEOUT_S: Final = 1.0
 # Requests that a node has not yet taken off its tunnel.
 _WAITING_MAX: Final = 64
@@ -109,8 +110,12 @@ class _Pending:
 class NodeTunnels:
     """The nodes that are connected to this control plane, by name."""
 
-    def __init__(self, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
+    def __init__(
+        self, open_timeout_s: float = OPEN_TIMEOUT_S, connect_wait_s: float = CONNECT_WAIT_S
+    ) -> None:
         self._open_timeout_s = open_timeout_s
+        self._connect_wait_s = connect_wait_s
+        self._arrived = asyncio.Event()
         self._connections: dict[str, _Connection] = {}
         self._pending: dict[str, _Pending] = {}
         self._sessions: set[NodeSession] = set()
@@ -134,9 +139,7 @@ class NodeTunnels:
             connection.end()
 
     async def _open(self, node: str, request: SessionRequest) -> NodeSession:
-        connection = self._connections.get(node)
-        if connection is None:
-            raise internal(f'error dialing backend: node "{node}" is not connected')
+        connection = await self._connection_of(node)
         request.session_id = secrets.token_hex(16)
         pending = _Pending(connection, asyncio.get_running_loop().create_future())
         self._pending[request.session_id] = pending
@@ -162,6 +165,18 @@ class NodeTunnels:
         finally:
             self._pending.pop(request.session_id, None)
 
+    async def _connection_of(self, node: str) -> _Connection:
+        """The node's tunnel. An agent that is started anew is away for a moment, which is waited
+        for."""
+        try:
+            async with asyncio.timeout(self._connect_wait_s):
+                while node not in self._connections:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            raise internal(f'error dialing backend: node "{node}" is not connected') from None
+        return self._connections[node]
+
     # What the service below reports
 
     def connect(self, node: str) -> _Connection:
@@ -171,6 +186,7 @@ class NodeTunnels:
         if stale is not None:
             stale.end()
         connection = self._connections[node] = _Connection(node)
+        self._arrived.set()
         logger.info("node %s is connected", node)
         return connection
 

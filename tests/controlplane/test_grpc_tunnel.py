@@ -420,3 +420,15 @@ async def test_the_agent_comes_back_after_a_restart_of_the_control_plane(tmp_pat
         (tmp_path / "0.log").write_text(LINE.format(1))
         session = await made.tunnels.open_logs("n1", LogsRequest(container="main"))
         assert (await outcome(session))[0] == b"line 1\n"
+
+
+async def test_a_node_that_comes_back_within_the_wait_is_asked() -> None:
+    tunnels = NodeTunnels()
+    asked = asyncio.create_task(tunnels.open_exec("n1", ExecRequest()))
+    await asyncio.sleep(1)
+    connection = tunnels.connect("n1")
+    request = await connection.waiting.get()
+    assert request is not None
+    assert request.HasField("exec")
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)

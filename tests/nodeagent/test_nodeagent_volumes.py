@@ -11,6 +11,7 @@ from podmaker import container, make_pod
 
 from base.clock import LoopClock
 from kubeapi.types import core_v1
+from nodeagent.agent import _make_folder
 from nodeagent.pods.spec import spec_of
 from nodeagent.volumes.atomic_writer import write_payload
 from nodeagent.volumes.hostpath import host_path
@@ -249,3 +250,10 @@ def test_host_path_types(tmp_path: Path) -> None:
     for name, kind in (("file", "Directory"), ("none", "File"), ("file", "Socket"), ("x", "Odd")):
         with pytest.raises(VolumeError):
             check(name, kind)
+
+
+def test_other_users_of_the_machine_cannot_enter_the_agents_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    folder.mkdir(mode=0o755)  # as an earlier release left it
+    _make_folder(folder)
+    assert folder.stat().st_mode & 0o777 == 0o750
