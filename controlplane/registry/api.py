@@ -122,8 +122,7 @@ class Api:
         info = call.info.storage
         match: Match | None = None
         if options.label_selector:
-            labels = selectors.parse_labels(options.label_selector)
-            match = lambda stored: labels.matches(stored.obj.metadata.labels)  # noqa: E731
+            match = _labels_match(selectors.parse_labels(options.label_selector))
         if options.field_selector:
             getters = kinds.selectable_fields(info)
             for term in selectors.parse_fields(options.field_selector):
@@ -285,6 +284,10 @@ def narrowed(call: Call, field_selector: str) -> Call:
 
 def _named(name: str) -> Match:
     return lambda stored: stored.key.rpartition("/")[2] == name
+
+
+def _labels_match(labels: selectors.LabelMatcher) -> Match:
+    return lambda stored: labels.matches(stored.obj.metadata.labels)
 
 
 def _field_matches(getter: Callable[[Stored], str], term: selectors.FieldTerm) -> Match:

@@ -89,7 +89,7 @@ def _write(path: Path, file: FileData, group: int | None) -> None:
 def _own_folders(root: Path, group: int) -> None:
     for folder in [root, *(p for p in root.rglob("*") if p.is_dir())]:
         os.chown(folder, -1, group)
-        os.chmod(folder, 0o2755)  # noqa: S103
+        os.chmod(folder, 0o2755)  # noqa: S103 (setgid: new files get the pod's group)
 
 
 def _or_keep(group: int | None) -> int:
