@@ -1,4 +1,5 @@
-"""Requests and their results (etcd's `KV` and `Lease` services), and their form in the log.
+"""Requests and their results (etcd's `KV`, `Lease`, `Cluster` and `Maintenance` services), and
+their form in the log.
 
 A command is MessagePack of a tagged array: small, quick, and a command that this version does not
 know fails to decode instead of being read as another.
@@ -104,8 +105,55 @@ class LeaseRevoke(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7)
     lease_id: int
 
 
+class PublishMember(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
+    """A member that has started says what it is called and where clients reach it."""
+
+    member_id: int
+    name: str
+    client_urls: tuple[str, ...]
+
+
+class UpdateMember(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
+    """Where the other members reach it from now on."""
+
+    member_id: int
+    peer_urls: tuple[str, ...]
+
+
+class AlarmKind(IntEnum):
+    NONE = 0
+    NOSPACE = 1
+    CORRUPT = 2
+
+
+class SetAlarm(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
+    """Raise or disarm an alarm of a member. It holds for all of them."""
+
+    member_id: int
+    alarm: AlarmKind
+    active: bool
+
+
 Operation = Range | Put | DeleteRange | Txn
-Command = Put | DeleteRange | Txn | Compact | LeaseGrant | LeaseRevoke
+Command = (
+    Put
+    | DeleteRange
+    | Txn
+    | Compact
+    | LeaseGrant
+    | LeaseRevoke
+    | PublishMember
+    | UpdateMember
+    | SetAlarm
+)
+
+
+class Proposal(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a COMMAND entry of the log holds. By `id` the member where it was asked for finds who
+    waits for its result; 0: nobody."""
+
+    id: int
+    command: Command
 
 
 class RangeResult(msgspec.Struct, frozen=True):
@@ -146,8 +194,14 @@ class Empty(msgspec.Struct, frozen=True):
 
 Result = RangeResult | PutResult | DeleteRangeResult | TxnResult | Empty
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[Proposal] = msgspec.msgpack.Decoder(Proposal)
 
-encode_command = _encoder.encode
-decode_command = _decoder.decode
+
+def encode_proposal(proposal_id: int, command: Command) -> bytes:
+    """`decode_proposal` must be tried on it before it is logged: a value of a wrong type is only
+    found there."""
+    return _encode(Proposal(proposal_id, command))
+
+
+decode_proposal = _decoder.decode

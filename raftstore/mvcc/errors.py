@@ -71,3 +71,24 @@ class LeaseExists(MvccError):
 class LeaseTtlTooLarge(MvccError):
     text = "etcdserver: too large lease TTL"
     code = "OUT_OF_RANGE"
+
+
+class NoSpace(MvccError):
+    """A NOSPACE alarm is raised: what would add to the store is refused."""
+
+    text = "etcdserver: mvcc: database space exceeded"
+    code = "RESOURCE_EXHAUSTED"
+
+
+class Corrupt(MvccError):
+    """A CORRUPT alarm is raised: members were found to hold different states."""
+
+    text = "etcdserver: corrupt cluster"
+    code = "DATA_LOSS"
+
+
+class UnknownMember(MvccError):
+    """It was removed, or never was."""
+
+    text = "etcdserver: member not found"
+    code = "NOT_FOUND"

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from raftstore.mvcc.commands import AlarmKind
 from raftstore.mvcc.keyspace import FIRST_REVISION
+from raftstore.mvcc.members import MemberRecord
 from raftstore.mvcc.statemachine import StateMachine
 from raftstore.mvcc.values import KeyValue
 
@@ -18,11 +20,14 @@ SLICE_SIZE_BYTES = 64 * 1024
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """`leases`: id to TTL in seconds. Their keys say themselves which lease they hang on."""
+    """`leases`: id to TTL in seconds. Their keys say themselves which lease they hang on.
+    `alarms`: member id and kind."""
 
     revision: int
     compact_revision: int
     leases: dict[int, int]
+    members: list[MemberRecord] = []
+    alarms: list[tuple[int, AlarmKind]] = []
 
 
 class Keys(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -51,7 +56,13 @@ _decoder: msgspec.msgpack.Decoder[Head | Keys | Kept | Changes] = msgspec.msgpac
 def stream(state: StateMachine) -> Iterator[bytes]:
     """The state as it is now, in slices of about `SLICE_SIZE_BYTES`."""
     keyspace = state.keyspace
-    head = Head(keyspace.revision, keyspace.compact_revision, state.leases.all_ttl_s())
+    head = Head(
+        keyspace.revision,
+        keyspace.compact_revision,
+        state.leases.all_ttl_s(),
+        list(state.members.values()),
+        sorted(state.alarms),
+    )
     # Not a generator itself: what is streamed is settled by the call, not by the first slice.
     return _stream(state, head)
 
@@ -137,6 +148,7 @@ class Loader:
             state.leases.grant(lease_id, ttl_s)
         for key, kv in state.keyspace.live.items():
             state.leases.move(key, 0, kv.lease)
+        state.restore(head.members, head.alarms)
         return state
 
     def _finish_keys(self, kept: tuple[KeyValue, ...]) -> None:

@@ -4,10 +4,14 @@ Deterministic: a result, an error, the next revision follow from the commands be
 else. A command that is refused has changed nothing (etcd `server/etcdserver/apply`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
+
+from raftstore.core.messages import MembershipChange
 from raftstore.mvcc.commands import (
+    AlarmKind,
     Command,
     Compact,
     Compare,
@@ -19,41 +23,66 @@ from raftstore.mvcc.commands import (
     LeaseGrant,
     LeaseRevoke,
     Operation,
+    PublishMember,
     Put,
     PutResult,
     Range,
     RangeResult,
     Result,
+    SetAlarm,
     Txn,
     TxnResult,
+    UpdateMember,
 )
-from raftstore.mvcc.errors import KeyNotFound
+from raftstore.mvcc.errors import Corrupt, KeyNotFound, NoSpace, UnknownMember
 from raftstore.mvcc.keyspace import Keyspace
 from raftstore.mvcc.leases import Leases
+from raftstore.mvcc.members import MemberRecord, changed_members
 from raftstore.mvcc.ranges import bounds, run_range
 from raftstore.mvcc.values import Event, KeyValue
 
 _NO_EVENTS: tuple[Event, ...] = ()
 
+_Apply = Callable[[Any], tuple[Result, Sequence[Event]]]
+
 
 class StateMachine:
-    """`keyspace` and `leases` are read freely; only `apply` changes them."""
+    """Everything is read freely; only `apply` and `apply_membership` change it. An alarm is
+    (member id, kind)."""
 
     def __init__(self) -> None:
         self.keyspace = Keyspace()
         self.leases = Leases()
-        self._apply: dict[type, Callable[[Any], tuple[Result, Sequence[Event]]]] = {
+        self.members: dict[int, MemberRecord] = {}
+        self.alarms: set[tuple[int, AlarmKind]] = set()
+        self._usual: dict[type, _Apply] = {
             Put: self._apply_put,
             DeleteRange: self._apply_delete,
             Txn: self._apply_txn,
             Compact: self._apply_compact,
             LeaseGrant: self._apply_lease_grant,
             LeaseRevoke: self._apply_lease_revoke,
+            PublishMember: self._apply_publish_member,
+            UpdateMember: self._apply_update_member,
+            SetAlarm: self._apply_set_alarm,
         }
+        self._apply = self._usual
 
     def apply(self, command: Command) -> tuple[Result, Sequence[Event]]:
         """The result and what changed, in order. Raises MvccError, and then nothing changed."""
         return self._apply[type(command)](command)
+
+    def apply_membership(self, change: MembershipChange) -> None:
+        """A MEMBERSHIP entry of the log."""
+        self.members = changed_members(self.members, change)
+
+    def restore(
+        self, members: Iterable[MemberRecord], alarms: Iterable[tuple[int, AlarmKind]]
+    ) -> None:
+        """What a snapshot says besides keys and leases."""
+        self.members = {record.member_id: record for record in members}
+        self.alarms = set(alarms)
+        self._heed_alarms()
 
     def range(self, request: Range) -> RangeResult:
         """Read what is applied here. Raises Compacted, FutureRevision."""
@@ -111,6 +140,52 @@ class StateMachine:
         events = [self.keyspace.delete(key, revision) for key in keys]
         self.keyspace.record(revision, events)
         return self._empty(), events
+
+    def _apply_publish_member(self, publish: PublishMember) -> tuple[Result, Sequence[Event]]:
+        self._change_member(publish.member_id, name=publish.name, client_urls=publish.client_urls)
+        return self._empty(), _NO_EVENTS
+
+    def _apply_update_member(self, update: UpdateMember) -> tuple[Result, Sequence[Event]]:
+        self._change_member(update.member_id, peer_urls=update.peer_urls)
+        return self._empty(), _NO_EVENTS
+
+    def _change_member(self, member_id: int, **changes: Any) -> None:
+        record = self.members.get(member_id)
+        if record is None:
+            raise UnknownMember
+        self.members[member_id] = msgspec.structs.replace(record, **changes)
+
+    # -- alarms: while one is raised, what it forbids is refused in its place in the log, so that
+    # every member refuses the same
+
+    def _apply_set_alarm(self, request: SetAlarm) -> tuple[Result, Sequence[Event]]:
+        alarm = (request.member_id, request.alarm)
+        if not request.active:
+            self.alarms.discard(alarm)
+        elif request.alarm is not AlarmKind.NONE:
+            self.alarms.add(alarm)
+        self._heed_alarms()
+        return self._empty(), _NO_EVENTS
+
+    def _heed_alarms(self) -> None:
+        raised = {kind for _, kind in self.alarms}
+        if AlarmKind.CORRUPT in raised:
+            self._apply = self._usual | dict.fromkeys(_OF_THE_KEYS, _refuse_corrupt)
+        elif AlarmKind.NOSPACE in raised:
+            self._apply = self._usual | {
+                Put: _refuse_no_space,
+                LeaseGrant: _refuse_no_space,
+                Txn: self._apply_txn_without_put,
+            }
+        else:
+            self._apply = self._usual
+
+    def _apply_txn_without_put(self, txn: Txn) -> tuple[Result, Sequence[Event]]:
+        """Whichever branch the put is in, as in etcd (`applierV3Capped`; that looks over the ones
+        in nested transactions)."""
+        if _has_put(txn):
+            raise NoSpace
+        return self._apply_txn(txn)
 
     # -- transactions: first the branches are chosen and checked, then they run
 
@@ -234,6 +309,25 @@ def is_read_only(txn: Txn) -> bool:
         is_read_only(operation) if isinstance(operation, Txn) else isinstance(operation, Range)
         for operation in (*txn.success, *txn.failure)
     )
+
+
+def _has_put(txn: Txn) -> bool:
+    return any(
+        _has_put(operation) if isinstance(operation, Txn) else isinstance(operation, Put)
+        for operation in (*txn.success, *txn.failure)
+    )
+
+
+# What a CORRUPT alarm forbids (etcd `applierV3Corrupt`).
+_OF_THE_KEYS = (Put, DeleteRange, Txn, Compact, LeaseGrant, LeaseRevoke)
+
+
+def _refuse_corrupt(command: Command) -> tuple[Result, Sequence[Event]]:
+    raise Corrupt
+
+
+def _refuse_no_space(command: Command) -> tuple[Result, Sequence[Event]]:
+    raise NoSpace
 
 
 _MISSING = KeyValue(b"", b"", 0, 0, 0, 0)

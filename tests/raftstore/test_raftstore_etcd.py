@@ -24,8 +24,8 @@ from raftstore.mvcc import (
     SortTarget,
     StateMachine,
     Txn,
-    decode_command,
-    encode_command,
+    decode_proposal,
+    encode_proposal,
 )
 from raftstore.mvcc.check import check_txn
 
@@ -117,7 +117,7 @@ def run(state: StateMachine, request: Command | Range) -> tuple[object, int]:
         return plain(result), result.revision
     if isinstance(request, Txn):
         check_txn(request)
-    applied, _ = state.apply(decode_command(encode_command(request)))
+    applied, _ = state.apply(decode_proposal(encode_proposal(1, request)).command)
     return plain(applied), applied.revision
 
 

@@ -27,8 +27,8 @@ from raftstore.mvcc import (
     Txn,
     TxnResult,
     WatchHub,
-    decode_command,
-    encode_command,
+    decode_proposal,
+    encode_proposal,
 )
 from raftstore.mvcc import errors as mvcc_errors
 from raftstore.mvcc.check import TXN_OPS_MAX, check_put, check_range, check_txn
@@ -122,10 +122,10 @@ class Pair:
         except Refused as refused:
             revision = self.real.keyspace.revision
             with pytest.raises(getattr(mvcc_errors, str(refused))):
-                self.real.apply(decode_command(encode_command(command)))
+                self.real.apply(decode_proposal(encode_proposal(1, command)).command)
             assert self.real.keyspace.revision == revision
             return
-        result, seen = self.real.apply(decode_command(encode_command(command)))
+        result, seen = self.real.apply(decode_proposal(encode_proposal(1, command)).command)
         assert plain(command, result) == expected
         assert list(seen) == events
         assert result.revision == self.naive.revision == self.real.keyspace.revision
@@ -629,4 +629,10 @@ def _load(slices) -> StateMachine:
 
 
 def test_a_snapshot_says_nothing_of_term_or_vote() -> None:
-    assert Head.__struct_fields__ == ("revision", "compact_revision", "leases")
+    assert Head.__struct_fields__ == (
+        "revision",
+        "compact_revision",
+        "leases",
+        "members",
+        "alarms",
+    )
