@@ -28,6 +28,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True, tag=1):
     leases: dict[int, int]
     members: list[MemberRecord] = []
     alarms: list[tuple[int, AlarmKind]] = []
+    removed: list[int] = []
 
 
 class Keys(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -62,6 +63,7 @@ def stream(state: StateMachine) -> Iterator[bytes]:
         state.leases.all_ttl_s(),
         list(state.members.values()),
         sorted(state.alarms),
+        sorted(state.removed),
     )
     # Not a generator itself: what is streamed is settled by the call, not by the first slice.
     return _stream(state, head)
@@ -148,7 +150,7 @@ class Loader:
             state.leases.grant(lease_id, ttl_s)
         for key, kv in state.keyspace.live.items():
             state.leases.move(key, 0, kv.lease)
-        state.restore(head.members, head.alarms)
+        state.restore(head.members, head.alarms, head.removed)
         return state
 
     def _finish_keys(self, kept: tuple[KeyValue, ...]) -> None:

@@ -54,6 +54,8 @@ class StateMachine:
         self.keyspace = Keyspace()
         self.leases = Leases()
         self.members: dict[int, MemberRecord] = {}
+        # Whom the others must not let in again.
+        self.removed: set[int] = set()
         self.alarms: set[tuple[int, AlarmKind]] = set()
         self._usual: dict[type, _Apply] = {
             Put: self._apply_put,
@@ -74,13 +76,18 @@ class StateMachine:
 
     def apply_membership(self, change: MembershipChange) -> None:
         """A MEMBERSHIP entry of the log."""
-        self.members = changed_members(self.members, change)
+        before, self.members = self.members, changed_members(self.members, change)
+        self.removed |= before.keys() - self.members.keys()
 
     def restore(
-        self, members: Iterable[MemberRecord], alarms: Iterable[tuple[int, AlarmKind]]
+        self,
+        members: Iterable[MemberRecord],
+        alarms: Iterable[tuple[int, AlarmKind]],
+        removed: Iterable[int],
     ) -> None:
         """What a snapshot says besides keys and leases."""
         self.members = {record.member_id: record for record in members}
+        self.removed = set(removed)
         self.alarms = set(alarms)
         self._heed_alarms()
 
@@ -183,7 +190,7 @@ class StateMachine:
     def _apply_txn_without_put(self, txn: Txn) -> tuple[Result, Sequence[Event]]:
         """Whichever branch the put is in, as in etcd (`applierV3Capped`; that looks over the ones
         in nested transactions)."""
-        if _has_put(txn):
+        if has_put(txn):
             raise NoSpace
         return self._apply_txn(txn)
 
@@ -311,9 +318,10 @@ def is_read_only(txn: Txn) -> bool:
     )
 
 
-def _has_put(txn: Txn) -> bool:
+def has_put(txn: Txn) -> bool:
+    """In whichever branch."""
     return any(
-        _has_put(operation) if isinstance(operation, Txn) else isinstance(operation, Put)
+        has_put(operation) if isinstance(operation, Txn) else isinstance(operation, Put)
         for operation in (*txn.success, *txn.failure)
     )
 
