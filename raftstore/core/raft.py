@@ -5,25 +5,36 @@ is put into `messages_after_sync`, and its own disk counts in a quorum only in `
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+from raftstore.core.leader import LEADER_HANDLERS, Leader
 from raftstore.core.log import RaftLog
+from raftstore.core.membership import MembershipInDoubt, check_step, membership_entry
 from raftstore.core.messages import (
     NOBODY,
     AppendEntries,
     AppendEntriesResponse,
     Entry,
     HardState,
+    Heartbeat,
+    HeartbeatResponse,
     InstallSnapshot,
+    Membership,
+    MembershipChange,
     Message,
+    ReadIndex,
+    ReadIndexResponse,
     RequestVote,
     RequestVoteResponse,
     SnapshotMeta,
+    TimeoutNow,
 )
-from raftstore.core.progress import Progress, agreed_index, vote_result
+from raftstore.core.progress import Progress
+from raftstore.core.quorum import vote_result
+from raftstore.core.reads import Asked, FollowerReads
+from raftstore.core.ready import Config, Outbox, Ready, Stored
 
 
 class Role(Enum):
@@ -41,50 +52,9 @@ class NotLeader(Exception):
         self.leader = leader
 
 
-@dataclass(frozen=True)
-class Config:
-    """`voters` includes `member_id`. Timeouts are in ticks; the election's is stretched by up to
-    twice, by chance, so that members seldom campaign at once (paper, 5.2). One Ready asks for at
-    most `ready_entries_max` entries to be appended and applied."""
-
-    member_id: int
-    voters: tuple[int, ...]
-    election_ticks: int = 10
-    heartbeat_ticks: int = 1
-    append_size_max_bytes: int = 1 << 20
-    ready_entries_max: int = 512
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What the disk gave back at the start."""
-
-    hard_state: HardState = field(default_factory=HardState)
-    snapshot: SnapshotMeta = field(default_factory=SnapshotMeta)
-    entries: Sequence[Entry] = ()
-
-
-@dataclass(frozen=True)
-class Ready:
-    """What must be done now. `hard_state` is None where it has not changed."""
-
-    hard_state: HardState | None = None
-    snapshot: SnapshotMeta | None = None
-    entries: Sequence[Entry] = ()
-    messages: Sequence[Message] = ()
-    messages_after_sync: Sequence[Message] = ()
-    committed: Sequence[Entry] = ()
-    must_sync: bool = False
-
-
-@dataclass
-class _Outbox:
-    messages: list[Message] = field(default_factory=list)
-    after_sync: list[Message] = field(default_factory=list)
-
-
 class Raft:
-    """One member. A sole voter elects itself at once, without waiting for a timeout."""
+    """One member. A sole voter elects itself at once, without waiting for a timeout; a member
+    that knows of no membership is joining, and waits for a leader."""
 
     def __init__(self, config: Config, stored: Stored, rng: random.Random) -> None:
         self.config = config
@@ -96,73 +66,148 @@ class Raft:
         self.leader = NOBODY
         self._rng = rng
         self._votes: dict[int, bool] = {}
-        self._progress: dict[int, Progress] = {}
-        self._outbox = _Outbox()
+        self._lead: Leader | None = None
+        self._reads = FollowerReads(rng)
+        # What is known to equal the log of this term's leader, and whether it is to be told.
+        self._matched = 0
+        self._match_due = False
+        self._outbox = Outbox()
         self._durable = stored.hard_state
         self._handed_out: Ready | None = None
         self._elapsed_ticks = 0
         self._timeout_ticks = self._random_timeout_ticks()
-        if config.voters == (self.id,):
+        if self.membership.voters == (self.id,):
             self._campaign()
+
+    @property
+    def membership(self) -> Membership:
+        """Of the last entry in the log that changes it, committed or not (thesis, 4.1)."""
+        return self.log.memberships.latest
+
+    @property
+    def progress(self) -> Mapping[int, Progress]:
+        """Empty unless it leads. For a moment also of members that have just been removed."""
+        return self._lead.progress if self._lead is not None else {}
+
+    @property
+    def transferee(self) -> int:
+        """Whom this leader is handing over to, or NOBODY."""
+        return self._lead.transferee if self._lead is not None else NOBODY
 
     # -- what the driver calls
 
     def tick(self) -> None:
+        if self._lead is not None:
+            if not self._lead.tick():
+                self._become_follower(self.term, NOBODY)
+            return
         self._elapsed_ticks += 1
-        if self.role is Role.LEADER:
-            if self._elapsed_ticks >= self.config.heartbeat_ticks:
-                self._elapsed_ticks = 0
-                self._broadcast(heartbeat=True)
-        elif self._elapsed_ticks >= self._timeout_ticks and self.id in self.config.voters:
-            self._ask_before_campaign()
+        if self._elapsed_ticks >= self._timeout_ticks:
+            self._time_out()
+        elif (
+            self.role is Role.PRE_CANDIDATE
+            and self._elapsed_ticks % self.config.heartbeat_ticks == 0
+        ):
+            # Who heard from the last leader a little later than this one may help by now.
+            self._ask_for_pre_votes()
 
     def propose(self, data: bytes) -> Entry:
         """Append `data` to the log; it is chosen when an entry with this index and term comes
         out of `Ready.committed`. Raises NotLeader."""
-        if self.role is not Role.LEADER:
-            raise NotLeader(self.leader)
+        self._check_leads()
         entry = Entry(self.log.last_index + 1, self.term, data)
         self.log.append(entry)
-        if len(self._progress) > 1:
-            self._broadcast()
         return entry
+
+    def propose_membership(self, change: MembershipChange) -> Entry:
+        """Append a change that holds at once. Raises NotLeader, MembershipInDoubt, and ValueError
+        for what is no membership."""
+        lead = self._check_leads()
+        check_step(self.membership, change.membership)
+        if not lead.has_committed_own_term:
+            # Else two leaders could each change what the other's quorum is made of (Ongaro,
+            # "bug in single-server membership changes", raft-dev, 2015).
+            raise MembershipInDoubt("the leader has not committed an entry of its term")
+        if self.log.memberships.latest_index > self.log.committed:
+            raise MembershipInDoubt("the last change is not committed")
+        entry = membership_entry(self.log.last_index + 1, self.term, change)
+        self.log.append(entry)
+        lead.membership_changed()
+        return entry
+
+    def _check_leads(self) -> Leader:
+        if self._lead is None:
+            raise NotLeader(self.leader)
+        if self._lead.transferee:
+            raise NotLeader(NOBODY)
+        return self._lead
+
+    def read_index(self, context: int) -> None:
+        """`(context, index)` comes out of `Ready.reads`, or never, when a message is lost or the
+        leader changes: ask again. Raises NotLeader where no leader is known."""
+        if self._lead is not None:
+            self._lead.read(Asked(self.id, context))
+        elif self.leader != NOBODY:
+            self._reads.ask(context)
+        else:
+            raise NotLeader(NOBODY)
+
+    def transfer_leadership(self, to: int) -> None:
+        """Nothing is proposed until `to` leads or an election timeout has passed. Raises
+        NotLeader, and ValueError where `to` is not another voter."""
+        if self._lead is None:
+            raise NotLeader(self.leader)
+        self._lead.transfer(to)
+
+    def report_unreachable(self, peer: int) -> None:
+        """What was sent to `peer` is probably lost."""
+        if self._lead is not None:
+            self._lead.report_unreachable(peer)
+
+    def report_snapshot(self, peer: int, ok: bool) -> None:
+        """A snapshot has reached `peer`, or failed to."""
+        if self._lead is not None:
+            self._lead.report_snapshot(peer, ok=ok)
 
     def step(self, message: Message) -> None:
         """A message from another member."""
-        if not self._meet_term(message):
-            return
-        _HANDLERS[type(message)](self, message)
+        if self._meet_term(message):
+            _HANDLERS[type(message)](self, message)
 
     def has_ready(self) -> bool:
         if self._handed_out is not None:
             return False
-        log, outbox = self.log, self._outbox
+        log = self.log
         return bool(
             log.stable < log.last_index
             or log.applied < min(log.committed, log.stable)
             or log.unstable_snapshot is not None
-            or outbox.messages
-            or outbox.after_sync
-            or self._hard_state() != self._durable
+            or self._outbox
+            or self._match_due
+            or self._reads.is_waiting
+            or (self._lead is not None and self._lead.has_work())
+            or self._hard_state(log.stable) is not self._durable
         )
 
     def ready(self) -> Ready:
         """Call `advance` when it is done, before asking again."""
         assert self._handed_out is None, "the last Ready was not advanced"
-        hard_state = self._hard_state()
-        changed = hard_state != self._durable
-        new_term = (hard_state.term, hard_state.vote) != (self._durable.term, self._durable.vote)
-        entries = self.log.unstable(self.config.ready_entries_max)
-        snapshot = self.log.unstable_snapshot
-        committed = self.log.to_apply(self.config.ready_entries_max) if snapshot is None else []
-        outbox, self._outbox = self._outbox, _Outbox()
+        log, durable = self.log, self._durable
+        entries = log.unstable(self.config.ready_entries_max)
+        stable = entries[-1].index if entries else log.stable
+        hard_state = self._hard_state(stable)
+        new_term = (hard_state.term, hard_state.vote) != (durable.term, durable.vote)
+        snapshot = log.unstable_snapshot
+        self._fill_outbox(stable)
+        outbox, self._outbox = self._outbox, Outbox()
         self._handed_out = Ready(
-            hard_state=hard_state if changed else None,
+            hard_state=hard_state if hard_state is not durable else None,
             snapshot=snapshot,
             entries=entries,
             messages=outbox.messages,
             messages_after_sync=outbox.after_sync,
-            committed=committed,
+            committed=log.to_apply(self.config.ready_entries_max) if snapshot is None else [],
+            reads=outbox.reads,
             must_sync=bool(entries or new_term or snapshot is not None),
         )
         return self._handed_out
@@ -178,118 +223,137 @@ class Raft:
         if done.entries:
             self.log.became_stable(done.entries[-1])
         if done.committed:
-            self.log.applied = done.committed[-1].index
+            self.log.applied_to(done.committed[-1].index)
         self._count_own_disk()
 
     def snapshot_taken(self, snapshot: SnapshotMeta) -> None:
         """The driver has a durable snapshot: a member that lags behind the log gets that."""
         self.log.snapshot_taken(snapshot)
 
-    def release_applied(self) -> None:
-        """Forget applied entries: a sole voter sends them to nobody."""
-        assert self.config.voters == (self.id,), "another member may need them"
-        self.log.release(self.log.applied)
+    def compact_log(self, index: int) -> None:
+        """Forget entries up to `index`, which is applied: who needs them gets a snapshot."""
+        self.log.release(index)
 
     # -- terms and roles
 
     def _meet_term(self, message: Message) -> bool:
         """Terms as logical time (paper, 5.1); whether the message is to be handled."""
         if message.term > self.term:
-            if isinstance(message, RequestVote) and message.pre:
-                return True
-            if isinstance(message, RequestVoteResponse) and message.pre and message.granted:
-                return True
-            self._become_follower(message.term, NOBODY)
-            return True
+            return self._meet_later_term(message)
         if message.term == self.term:
             return True
         if isinstance(message, RequestVote):
             self._answer_vote(message, granted=False)
-        elif isinstance(message, AppendEntries | InstallSnapshot):
-            # Tells a leader of the past that it is one.
-            self._answer_append(message.sender, success=False, match_index=self.log.last_index)
+        elif isinstance(message, AppendEntries | Heartbeat | InstallSnapshot):
+            # Tells a leader of the past that it is one; a term alone promises nothing.
+            answer = AppendEntriesResponse(self.id, message.sender, self.term, False, 0)
+            self._outbox.messages.append(answer)
         return False
+
+    def _meet_later_term(self, message: Message) -> bool:
+        if isinstance(message, RequestVote):
+            if not message.transfer and self._has_leader():
+                # A member that was removed or cut off does not disturb (thesis, 4.2.3).
+                return False
+            if message.pre:
+                return True
+        if isinstance(message, RequestVoteResponse) and message.pre and message.granted:
+            return True
+        self._become_follower(message.term, NOBODY)
+        return True
+
+    def _has_leader(self) -> bool:
+        """Whether it leads, or has heard from a leader within the shortest election timeout."""
+        if self._lead is not None:
+            return True
+        return self.leader != NOBODY and self._elapsed_ticks < self.config.election_ticks
+
+    def _begin_term(self, term: int, vote: int) -> None:
+        self.term = term
+        self.vote = vote
+        self._matched = 0
+
+    def _take_role(self, role: Role, leader: int) -> None:
+        if leader != self.leader:
+            self._reads.forget()
+        self.role = role
+        self.leader = leader
+        self._lead = None
+        self._match_due = False
+        self._elapsed_ticks = 0
+        self._timeout_ticks = self._random_timeout_ticks()
 
     def _become_follower(self, term: int, leader: int) -> None:
         if term > self.term:
-            self.term = term
-            self.vote = NOBODY
-        self.role = Role.FOLLOWER
-        self.leader = leader
-        self._reset_timer()
-
-    def _ask_before_campaign(self) -> None:
-        """PreVote: a member that cannot win does not raise the term (thesis, 9.6)."""
-        self.role = Role.PRE_CANDIDATE
-        self.leader = NOBODY
-        self._reset_timer()
-        self._votes = {self.id: True}
-        if not self._decide_vote():
-            self._request_votes(self.term + 1, self._outbox.messages, pre=True)
-
-    def _campaign(self) -> None:
-        """The vote for itself counts when it is durable: see `_count_own_disk`."""
-        self.term += 1
-        self.vote = self.id
-        self.role = Role.CANDIDATE
-        self.leader = NOBODY
-        self._reset_timer()
-        self._votes = {}
-        self._request_votes(self.term, self._outbox.after_sync, pre=False)
-
-    def _request_votes(self, term: int, outbox: list[Message], *, pre: bool) -> None:
-        for peer in self._peers():
-            last = self.log.last_index, self.log.last_term
-            outbox.append(RequestVote(self.id, peer, term, *last, pre=pre))
-
-    def _become_leader(self) -> None:
-        self.role = Role.LEADER
-        self.leader = self.id
-        self._reset_timer()
-        after_last = self.log.last_index + 1
-        self._progress = {member: Progress(after_last) for member in self.config.voters}
-        self._progress[self.id].match_index = self.log.stable
-        # Commits, with itself, what earlier terms left (paper, 5.4.2 and section 8).
-        self.propose(b"")
-
-    def _reset_timer(self) -> None:
-        self._elapsed_ticks = 0
-        self._timeout_ticks = self._random_timeout_ticks()
+            self._begin_term(term, NOBODY)
+        self._take_role(Role.FOLLOWER, leader)
 
     def _random_timeout_ticks(self) -> int:
         return self._rng.randrange(self.config.election_ticks, 2 * self.config.election_ticks)
 
-    def _peers(self) -> list[int]:
-        return [member for member in self.config.voters if member != self.id]
-
-    def _hard_state(self) -> HardState:
-        durable, log = self._durable, self.log
-        if (durable.term, durable.vote, durable.commit) == (self.term, self.vote, log.committed):
+    def _hard_state(self, stable: int) -> HardState:
+        """With entries up to `stable` durable: a commit beyond them would speak of nothing."""
+        durable, commit = self._durable, min(self.log.committed, stable)
+        if (durable.term, durable.vote, durable.commit) == (self.term, self.vote, commit):
             return durable
-        return HardState(self.term, self.vote, log.committed)
+        return HardState(self.term, self.vote, commit)
 
-    # -- votes
+    # -- elections
+
+    def _may_campaign(self) -> bool:
+        """Also where a change that is not known to be committed leaves this member out: it may be
+        the only one that has it (thesis, 4.2.2)."""
+        committed = self.log.membership_at(self.log.committed)
+        return self.id in self.membership.voters or self.id in committed.voters
+
+    def _time_out(self) -> None:
+        if not self._may_campaign():
+            self._take_role(Role.FOLLOWER, NOBODY)
+            return
+        self._take_role(Role.PRE_CANDIDATE, NOBODY)
+        self._votes = {self.id: True}
+        if not self._decide_vote():
+            self._ask_for_pre_votes()
+
+    def _ask_for_pre_votes(self) -> None:
+        """A member that cannot win does not raise the term (thesis, 9.6)."""
+        self._request_votes(self.term + 1, self._outbox.messages, pre=True)
+
+    def _campaign(self, *, transfer: bool = False) -> None:
+        """The vote for itself counts when it is durable: see `_count_own_disk`."""
+        self._begin_term(self.term + 1, self.id)
+        self._take_role(Role.CANDIDATE, NOBODY)
+        self._votes = {}
+        self._request_votes(self.term, self._outbox.after_sync, transfer=transfer)
+
+    def _request_votes(
+        self, term: int, outbox: list[Message], *, pre: bool = False, transfer: bool = False
+    ) -> None:
+        last = self.log.last_index, self.log.last_term
+        for voter in self.membership.voters:
+            if voter != self.id:
+                outbox.append(RequestVote(self.id, voter, term, *last, pre, transfer))
 
     def _on_request_vote(self, message: RequestVote) -> None:
+        """Whoever asks is answered, in the membership or not: ours may be old (thesis, 4.1)."""
         candidate_log = message.last_log_index, message.last_log_term
         granted = self._may_vote(message) and self.log.is_up_to_date(*candidate_log)
         if granted and not message.pre:
             self.vote = message.sender
-            self._reset_timer()
+            self._elapsed_ticks = 0
         self._answer_vote(message, granted=granted)
 
     def _may_vote(self, message: RequestVote) -> bool:
         if message.pre:
-            # Who hears from a leader does not help to depose it.
-            heard = self.leader != NOBODY and self._elapsed_ticks < self.config.election_ticks
-            return message.term > self.term and not heard
+            return message.term > self.term
         return self.vote == message.sender or (self.vote == NOBODY and self.leader == NOBODY)
 
     def _answer_vote(self, request: RequestVote, *, granted: bool) -> None:
         term = request.term if request.pre and granted else self.term
         answer = RequestVoteResponse(self.id, request.sender, term, granted, pre=request.pre)
-        # A PreVote promises nothing; a vote is a promise only the disk can keep.
-        (self._outbox.messages if request.pre else self._outbox.after_sync).append(answer)
+        # A PreVote or a refusal promises nothing; a vote is a promise only the disk can keep.
+        promises = granted and not request.pre
+        (self._outbox.after_sync if promises else self._outbox.messages).append(answer)
 
     def _on_request_vote_response(self, message: RequestVoteResponse) -> None:
         asked = Role.PRE_CANDIDATE if message.pre else Role.CANDIDATE
@@ -300,7 +364,7 @@ class Raft:
             self._decide_vote()
 
     def _decide_vote(self) -> bool:
-        won = vote_result(self._votes, self.config.voters)
+        won = vote_result(self._votes, self.membership.voters)
         if won is None:
             return False
         if not won:
@@ -311,22 +375,44 @@ class Raft:
             self._become_leader()
         return True
 
-    # -- the log
+    def _become_leader(self) -> None:
+        self._take_role(Role.LEADER, self.id)
+        self._lead = Leader(self.config, self.term, self.log)
+        # Commits, with itself, what earlier terms left (paper, 5.4.2 and section 8).
+        self.propose(b"")
+
+    def _on_timeout_now(self, message: TimeoutNow) -> None:
+        """The leader has stopped and waits for this member to lead (thesis, 3.10)."""
+        if self._lead is None and self._may_campaign():
+            self._campaign(transfer=True)
+
+    # -- following
+
+    def _follow(self, message: Message) -> None:
+        assert self._lead is None, "two leaders in one term (paper, 5.2)"
+        if self.role is Role.FOLLOWER and self.leader == message.sender:
+            self._elapsed_ticks = 0
+        else:
+            self._take_role(Role.FOLLOWER, message.sender)
 
     def _on_append_entries(self, message: AppendEntries) -> None:
         self._follow(message)
-        log = self.log
-        last_new = message.prev_log_index + len(message.entries)
-        if message.prev_log_index < log.committed:
-            # What is committed is equal already; answer what is known to match.
-            self._answer_append(message.sender, success=True, match_index=log.committed)
-        elif log.term(message.prev_log_index) == message.prev_log_term:
-            log.append_from_leader(message.entries)
-            log.commit_to(min(message.leader_commit, last_new))
-            self._answer_append(message.sender, success=True, match_index=last_new)
-        else:
-            hint = min(message.prev_log_index - 1, log.last_index)
-            self._answer_append(message.sender, success=False, match_index=hint)
+        log, prev = self.log, message.prev_log_index
+        if prev >= log.committed and log.term(prev) != message.prev_log_term:
+            self._refuse_append(message)
+            return
+        # What is committed is equal already.
+        log.append_from_leader(message.entries[max(log.committed - prev, 0) :])
+        self._has_matched(max(log.committed, prev + len(message.entries)))
+        log.commit_to(min(message.leader_commit, self._matched))
+
+    def _refuse_append(self, message: AppendEntries) -> None:
+        """Says where the logs may meet; it promises nothing, so it need not wait."""
+        prev = message.prev_log_index
+        hint = self.log.last_not_after(prev, message.prev_log_term)
+        term = self.log.term(hint) or 0
+        answer = AppendEntriesResponse(self.id, message.sender, self.term, False, hint, term, prev)
+        self._outbox.messages.append(answer)
 
     def _on_install_snapshot(self, message: InstallSnapshot) -> None:
         self._follow(message)
@@ -336,87 +422,73 @@ class Raft:
                 log.commit_to(snapshot.index)
             else:
                 log.restore(snapshot)
-        self._answer_append(message.sender, success=True, match_index=log.committed)
+        self._has_matched(log.committed)
 
-    def _follow(self, message: Message) -> None:
-        assert self.role is not Role.LEADER, "two leaders in one term (paper, 5.2)"
-        self._become_follower(message.term, message.sender)
+    def _has_matched(self, index: int) -> None:
+        """The leader is told in the next Ready, however many messages came: see `_fill_outbox`."""
+        self._matched = max(self._matched, index)
+        self._match_due = True
 
-    def _answer_append(self, leader: int, *, success: bool, match_index: int) -> None:
-        answer = AppendEntriesResponse(self.id, leader, self.term, success, match_index)
-        self._outbox.after_sync.append(answer)
+    def _on_heartbeat(self, message: Heartbeat) -> None:
+        """The leader speaks only of a commit that this member has told to have. The answer says
+        that no later term was seen, which the disk need not keep: a later leader had the durable
+        votes of a majority, and that is of whom the next heartbeats must be answered."""
+        self._follow(message)
+        self.log.commit_to(message.leader_commit)
+        if message.round:
+            answer = HeartbeatResponse(self.id, message.sender, self.term, message.round)
+            self._outbox.messages.append(answer)
 
-    def _on_append_entries_response(self, message: AppendEntriesResponse) -> None:
-        progress = self._progress.get(message.sender)
-        if self.role is not Role.LEADER or progress is None or message.term != self.term:
-            return
-        if message.success:
-            progress.matched(message.match_index)
-            if self._commit():
-                self._broadcast()
-        else:
-            progress.refused(message.match_index)
-        if progress.next_index <= self.log.last_index:
-            self._send_append(message.sender)
+    def _on_read_index_response(self, message: ReadIndexResponse) -> None:
+        contexts = self._reads.answered(message.context)
+        self._outbox.reads += [(context, message.index) for context in contexts]
 
-    def _broadcast(self, *, heartbeat: bool = False) -> None:
-        for peer in self._peers():
-            if heartbeat:
-                # What was sent may be lost: a heartbeat tries again.
-                self._progress[peer].in_flight = False
-            self._send_append(peer)
+    # -- leading
 
-    def _send_append(self, peer: int) -> None:
-        progress, log = self._progress[peer], self.log
-        if progress.in_flight:
-            return
-        progress.in_flight = True
-        prev_index = progress.next_index - 1
-        prev_term = log.term(prev_index)
-        message: Message
-        if prev_term is None:
-            message = InstallSnapshot(self.id, peer, self.term, log.snapshot)
-        else:
-            entries = self._next_entries(progress.next_index)
-            message = AppendEntries(
-                self.id, peer, self.term, prev_index, prev_term, entries, log.committed
-            )
-        # The leader's own disk may be slower than a follower's: it need not wait (thesis, 10.2.1).
-        self._outbox.messages.append(message)
-
-    def _next_entries(self, first: int) -> list[Entry]:
-        entries = self.log.slice(first, self.log.last_index)
-        size_bytes = 0
-        for place, entry in enumerate(entries):
-            size_bytes += len(entry.data)
-            if size_bytes > self.config.append_size_max_bytes and place > 0:
-                return entries[:place]
-        return entries
-
-    def _commit(self) -> bool:
-        """Only an entry of the present term is counted; it commits those before (paper, 5.4.2)."""
-        matches = [self._progress[member].match_index for member in self.config.voters]
-        index = agreed_index(matches)
-        if index <= self.log.committed or self.log.term(index) != self.term:
-            return False
-        self.log.commit_to(index)
-        return True
+    def _on_message_to_leader(self, message: Message) -> None:
+        """It may have been deposed since, or have started anew."""
+        if self._lead is not None:
+            LEADER_HANDLERS[type(message)](self._lead, message)
+            self._step_down_if_left_out()
 
     def _count_own_disk(self) -> None:
         """This member is one of its quorum as far as its own disk has got."""
-        if self.role is Role.LEADER:
-            self._progress[self.id].matched(self.log.stable)
-            if self._commit() and len(self._progress) > 1:
-                self._broadcast()
+        if self._lead is not None:
+            self._lead.own_disk_reached(self.log.stable)
+            self._step_down_if_left_out()
         elif self.role is Role.CANDIDATE and self._durable.term == self.term:
             self._votes.setdefault(self.id, True)
             self._decide_vote()
+
+    def _step_down_if_left_out(self) -> None:
+        if self._lead is not None and self._lead.is_left_out:
+            self._lead.farewell(self._outbox)
+            self._become_follower(self.term, NOBODY)
+
+    def _fill_outbox(self, stable: int) -> None:
+        """What is said only when a Ready is made, in which entries up to `stable` get durable."""
+        if self._lead is not None:
+            self._lead.send(self._outbox)
+            return
+        if self._match_due:
+            index = min(self._matched, stable)
+            self._match_due = index < self._matched
+            answer = AppendEntriesResponse(self.id, self.leader, self.term, True, index)
+            self._outbox.after_sync.append(answer)
+        if self._reads.is_waiting:
+            ask = ReadIndex(self.id, self.leader, self.term, self._reads.take())
+            self._outbox.messages.append(ask)
 
 
 _HANDLERS: dict[type[Message], Callable[[Raft, Any], None]] = {
     RequestVote: Raft._on_request_vote,
     RequestVoteResponse: Raft._on_request_vote_response,
     AppendEntries: Raft._on_append_entries,
-    AppendEntriesResponse: Raft._on_append_entries_response,
     InstallSnapshot: Raft._on_install_snapshot,
+    Heartbeat: Raft._on_heartbeat,
+    TimeoutNow: Raft._on_timeout_now,
+    ReadIndexResponse: Raft._on_read_index_response,
+    AppendEntriesResponse: Raft._on_message_to_leader,
+    HeartbeatResponse: Raft._on_message_to_leader,
+    ReadIndex: Raft._on_message_to_leader,
 }
