@@ -11,13 +11,14 @@ from raftstore.disk.errors import (
     CorruptRecord,
     DiskError,
     DiskFailed,
+    NotMade,
     NotOurs,
     NotWritable,
     StoreLocked,
 )
 from raftstore.disk.files import FileSystem, SystemFiles
 from raftstore.disk.segments import Identity
-from raftstore.disk.storage import Opened, Storage
+from raftstore.disk.storage import Founding, Opened, Storage
 
 __all__ = [
     "BadSnapshot",
@@ -25,7 +26,9 @@ __all__ = [
     "DiskError",
     "DiskFailed",
     "FileSystem",
+    "Founding",
     "Identity",
+    "NotMade",
     "NotOurs",
     "NotWritable",
     "Opened",

@@ -15,6 +15,11 @@ class NotOurs(DiskError):
         )
 
 
+class NotMade(DiskError):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"{directory}: there is no store here; nothing was changed")
+
+
 class NotWritable(DiskError):
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(f"{path}: cannot be used as a store: {error.strerror or error}")

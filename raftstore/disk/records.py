@@ -50,6 +50,12 @@ class Record:
     end_offset: int
 
 
+def kind_of_first(file: ReadableFile, file_number: int) -> int | None:
+    """The kind of a file's first record; None where its header is damaged."""
+    valid = _parse_header(file.read(HEADER_SIZE_BYTES), file_number, 0)
+    return None if valid is None else valid[1] & _KIND_MASK
+
+
 class Torn(Exception):
     """The file ends, or turns to zeros, within a record: as a crash leaves it."""
 

@@ -3,6 +3,8 @@
 A segment's name says its number and the first entry it may hold. Its head record has the hard
 state of that moment, so that older segments can be removed without losing term or vote.
 An entry written again at the same index (a new leader's) replaces that one and all behind it.
+A segment whose head is a START has nothing before it: the log begins anew there, behind a snapshot
+that another member sent, or whatever is in the older segments, which are then on their way out.
 """
 
 import struct
@@ -11,23 +13,25 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from raftstore.core.messages import Entry, HardState, SnapshotMeta
+from raftstore.core.messages import Entry, EntryKind, HardState, SnapshotMeta
 from raftstore.disk import records
 from raftstore.disk.errors import CorruptRecord
 from raftstore.disk.files import FileSystem
 from raftstore.disk.names import name_of, numbered
 
-HEAD, HARD_STATE, ENTRY = 1, 2, 3
+HEAD, HARD_STATE, ENTRY, MEMBERSHIP, START = 1, 2, 3, 4, 5
 _SUFFIX = ".wal"
-_MAGIC = b"pinnace wal 1\0\0\0"
+_MAGIC = b"pinnace wal 2\0\0\0"
 _HEAD_FORM = struct.Struct("<16sQQQQQQ")
 _HARD_STATE_FORM = struct.Struct("<QQQ")
 _ENTRY_FORM = struct.Struct("<QQ")
+_ENTRY_KINDS = {ENTRY: EntryKind.COMMAND, MEMBERSHIP: EntryKind.MEMBERSHIP}
+_RECORD_KINDS = {kind.value: record for record, kind in _ENTRY_KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose log this is: made by chance at the first start, the same ever after."""
+    """Whose log this is: given at the first start, the same ever after."""
 
     cluster_id: int
     member_id: int
@@ -38,12 +42,14 @@ class Segment:
     path: Path
     number: int
     first_index: int
+    starts_anew: bool = False
 
 
 @dataclass
 class Contents:
     """What a log holds. `end_offset` is where its last segment goes on, `size_bytes` what its
-    entries after the snapshot take."""
+    entries after the snapshot take. `joins`: the log is the one that the snapshot was taken of;
+    else it holds nothing that counts."""
 
     identity: Identity
     hard_state: HardState = field(default_factory=HardState)
@@ -52,6 +58,7 @@ class Contents:
     end_offset: int = 0
     size_bytes: int = 0
     was_torn: bool = False
+    joins: bool = True
 
 
 def segment_name(number: int, first_index: int) -> str:
@@ -60,13 +67,31 @@ def segment_name(number: int, first_index: int) -> str:
 
 def list_segments(files: FileSystem, directory: Path) -> list[Segment]:
     """In order."""
-    found = numbered(files, directory, _SUFFIX)
-    return [Segment(path, number, first_index) for number, first_index, path in found]
+    return [
+        Segment(path, number, first_index, _starts_anew(files, path, number))
+        for number, first_index, path in numbered(files, directory, _SUFFIX)
+    ]
+
+
+def _starts_anew(files: FileSystem, path: Path, number: int) -> bool:
+    """A damaged head is met when the segment is read."""
+    file = files.open_read(path)
+    try:
+        return records.kind_of_first(file, number) == START
+    finally:
+        file.close()
+
+
+def split_at_start(segments: Sequence[Segment]) -> tuple[list[Segment], list[Segment]]:
+    """(those that were replaced and are to be removed, those of the log as it is)"""
+    start = max((place for place, s in enumerate(segments) if s.starts_anew), default=0)
+    return list(segments[:start]), list(segments[start:])
 
 
 def needed_segments(segments: Sequence[Segment], snapshot: SnapshotMeta) -> list[Segment]:
-    """Those that hold what comes after `snapshot`: earlier ones may be gone or not, their removal
-    was under way. Raises CorruptRecord where one of these is missing."""
+    """Of a log, those that hold the entry that `snapshot` ends with and what comes after it:
+    earlier ones may be gone or not, their removal was under way. Raises CorruptRecord where one of
+    these is missing."""
     first = 0
     for place, segment in enumerate(segments):
         if segment.first_index <= snapshot.index + 1:
@@ -78,6 +103,11 @@ def needed_segments(segments: Sequence[Segment], snapshot: SnapshotMeta) -> list
     if needed and needed[0].first_index > snapshot.index + 1:
         why = f"the log begins at entry {needed[0].first_index}, after what the snapshot holds"
         raise CorruptRecord(needed[0].path, 0, why)
+    if first > 0 and segments[first].first_index == snapshot.index + 1:
+        # The entry that tells whether the log joins the snapshot is in the one before.
+        before = segments[first - 1]
+        if before.number == needed[0].number - 1:
+            needed.insert(0, before)
     return needed
 
 
@@ -86,6 +116,9 @@ def read_segments(
 ) -> Contents:
     """Entries after `snapshot` and the last hard state. Raises CorruptRecord."""
     contents = Contents(Identity(0, 0), last_index=snapshot.index)
+    # Only where a whole log was received anew can it end before the snapshot, or have another
+    # entry in its place: the installation was under way when the machine stopped.
+    contents.joins = segments[0].first_index == snapshot.index + 1
     for segment in segments:
         data = files.read(segment.path)
         try:
@@ -99,6 +132,8 @@ def read_segments(
             raise CorruptRecord(segment.path, torn_at, "the segment is cut short")
         if contents.end_offset == 0:
             raise CorruptRecord(segment.path, 0, "the segment has no head")
+    if not contents.joins:
+        contents.entries, contents.last_index, contents.size_bytes = [], snapshot.index, 0
     return contents
 
 
@@ -115,7 +150,7 @@ def _take(
         _take_head(contents, segment, record)
     elif record.kind == HARD_STATE:
         contents.hard_state = HardState(*_HARD_STATE_FORM.unpack(record.payload))
-    elif record.kind == ENTRY:
+    elif record.kind in _ENTRY_KINDS:
         _take_entry(contents, segment, record, snapshot)
     else:
         why = f"record of unknown kind {record.kind}: written by a newer version?"
@@ -124,7 +159,7 @@ def _take(
 
 
 def _take_head(contents: Contents, segment: Segment, record: records.Record) -> None:
-    if record.kind != HEAD or len(record.payload) != _HEAD_FORM.size:
+    if record.kind not in (HEAD, START) or len(record.payload) != _HEAD_FORM.size:
         raise CorruptRecord(segment.path, 0, "not a log segment of this version")
     magic, number, cluster_id, member_id, *hard_state = _HEAD_FORM.unpack(record.payload)
     if magic != _MAGIC or number != segment.number:
@@ -141,6 +176,7 @@ def _take_entry(
 ) -> None:
     index, term = _ENTRY_FORM.unpack_from(record.payload)
     if index <= snapshot.index:
+        _compare_with(contents, snapshot, index, term)
         return
     entries = contents.entries
     if index > contents.last_index + 1:
@@ -148,8 +184,15 @@ def _take_entry(
         raise CorruptRecord(segment.path, record.offset, why)
     contents.last_index = index
     del entries[index - snapshot.index - 1 :]
-    entries.append(Entry(index, term, record.payload[_ENTRY_FORM.size :]))
+    data = record.payload[_ENTRY_FORM.size :]
+    entries.append(Entry(index, term, data, _ENTRY_KINDS[record.kind]))
     contents.size_bytes += record.end_offset - record.offset
+
+
+def _compare_with(contents: Contents, snapshot: SnapshotMeta, index: int, term: int) -> None:
+    """An entry that the snapshot covers: it replaces all that was read behind it."""
+    contents.joins = index == snapshot.index and term == snapshot.term
+    contents.entries, contents.last_index = [], snapshot.index
 
 
 def head_payload(identity: Identity, number: int, hard_state: HardState) -> bytes:
@@ -161,6 +204,11 @@ def head_payload(identity: Identity, number: int, hard_state: HardState) -> byte
 
 def hard_state_payload(hard_state: HardState) -> bytes:
     return _HARD_STATE_FORM.pack(hard_state.term, hard_state.vote, hard_state.commit)
+
+
+def entry_kind(entry: Entry) -> int:
+    """The kind of record that it is kept as."""
+    return _RECORD_KINDS[entry.kind]
 
 
 def entry_payload(entry: Entry) -> bytes:

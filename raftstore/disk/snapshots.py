@@ -1,14 +1,17 @@
 """Snapshot files: slices of state between a head and an end, each a checked record.
 
 A file is written beside its final name, synced, and renamed: a name that ends in `.snap` stands
-for a whole snapshot. It says which entry it stands for, and never a term or vote of its member.
+for a whole snapshot. It says which entry it stands for and who was in the cluster then, and never
+a term or vote of its member.
 """
 
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from raftstore.core.messages import SnapshotMeta
+import msgspec
+
+from raftstore.core.messages import Membership, SnapshotMeta
 from raftstore.disk import records
 from raftstore.disk.errors import CorruptRecord, DiskFailed
 from raftstore.disk.files import FileSystem, ReadableFile
@@ -16,7 +19,8 @@ from raftstore.disk.names import UNFINISHED, name_of, numbered
 
 _HEAD, _SLICE, _END = 1, 2, 3
 _SUFFIX = ".snap"
-_MAGIC = b"pinnace snap 1\0\0"
+_MAGIC = b"pinnace snap 2\0\0"
+# Behind it the membership, as MessagePack.
 _HEAD_FORM = struct.Struct("<16sQQQ")
 # A file of gigabytes is synced as it grows, so that the log's syncs do not wait for all of it.
 _SYNC_EVERY_BYTES = 4 * 1024 * 1024
@@ -27,7 +31,7 @@ def snapshot_name(snapshot: SnapshotMeta) -> str:
 
 
 def list_snapshots(files: FileSystem, directory: Path) -> list[tuple[SnapshotMeta, Path]]:
-    """Oldest first."""
+    """Oldest first. The names do not say the membership."""
     found = numbered(files, directory, _SUFFIX)
     return [(SnapshotMeta(index, term), path) for index, term, path in found]
 
@@ -49,7 +53,8 @@ class SnapshotWriter:
             self._file = files.create(self._temporary, 0)
         except OSError as error:
             raise DiskFailed(self._temporary, "create", error) from error
-        self._write(_HEAD, _HEAD_FORM.pack(_MAGIC, cluster_id, snapshot.index, snapshot.term))
+        head = _HEAD_FORM.pack(_MAGIC, cluster_id, snapshot.index, snapshot.term)
+        self._write(_HEAD, head + msgspec.msgpack.encode(snapshot.membership))
 
     def write(self, slices: list[bytes]) -> None:
         for data in slices:
@@ -84,6 +89,16 @@ class SnapshotWriter:
         self.size_bytes += len(data)
 
 
+def read_meta(files: FileSystem, path: Path, named: SnapshotMeta) -> SnapshotMeta:
+    """What the head of a snapshot says. Raises CorruptRecord, also where the name says another
+    entry."""
+    file = files.open_read(path)
+    try:
+        return _read_head(records.Reader(file, path, named.index), path, named)
+    finally:
+        file.close()
+
+
 def read_snapshot(files: FileSystem, path: Path, snapshot: SnapshotMeta) -> Iterator[bytes]:
     """The slices, each verified. Raises CorruptRecord, at the latest when the end is missing."""
     file = files.open_read(path)
@@ -95,14 +110,20 @@ def read_snapshot(files: FileSystem, path: Path, snapshot: SnapshotMeta) -> Iter
 
 def _read_slices(file: ReadableFile, path: Path, snapshot: SnapshotMeta) -> Iterator[bytes]:
     reader = records.Reader(file, path, snapshot.index)
-    head = reader.next()
-    if head.kind != _HEAD or len(head.payload) != _HEAD_FORM.size:
-        raise CorruptRecord(path, 0, "not a snapshot of this version")
-    magic, _, index, term = _HEAD_FORM.unpack(head.payload)
-    if magic != _MAGIC or (index, term) != (snapshot.index, snapshot.term):
-        raise CorruptRecord(path, 0, "not the snapshot that the name says")
+    _read_head(reader, path, snapshot)
     # A record says where it stands, so none can be missing before the end.
     while (record := reader.next()).kind == _SLICE:
         yield record.payload
     if record.kind != _END:
         raise CorruptRecord(path, record.offset, f"record of unknown kind {record.kind}")
+
+
+def _read_head(reader: records.Reader, path: Path, named: SnapshotMeta) -> SnapshotMeta:
+    head = reader.next()
+    if head.kind != _HEAD or len(head.payload) < _HEAD_FORM.size:
+        raise CorruptRecord(path, 0, "not a snapshot of this version")
+    magic, _, index, term = _HEAD_FORM.unpack_from(head.payload)
+    if magic != _MAGIC or (index, term) != (named.index, named.term):
+        raise CorruptRecord(path, 0, "not the snapshot that the name says")
+    membership = head.payload[_HEAD_FORM.size :]
+    return SnapshotMeta(index, term, msgspec.msgpack.decode(membership, type=Membership))

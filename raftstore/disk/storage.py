@@ -5,28 +5,46 @@ LOCK     held while it is open
 wal/     the log        snap/    the snapshots
 """
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from raftstore.core.messages import Entry, HardState, SnapshotMeta
-from raftstore.disk.errors import CorruptRecord, DiskFailed, NotOurs, NotWritable, StoreLocked
+from raftstore.core.messages import Entry, EntryKind, HardState, SnapshotMeta
+from raftstore.disk.errors import (
+    CorruptRecord,
+    DiskFailed,
+    NotMade,
+    NotOurs,
+    NotWritable,
+    StoreLocked,
+)
 from raftstore.disk.files import FileSystem
 from raftstore.disk.names import UNFINISHED
 from raftstore.disk.segments import (
     Contents,
     Identity,
+    Segment,
     list_segments,
     needed_segments,
     read_segments,
+    split_at_start,
 )
-from raftstore.disk.snapshots import SnapshotWriter, list_snapshots, read_snapshot
+from raftstore.disk.snapshots import SnapshotWriter, list_snapshots, read_meta, read_snapshot
 from raftstore.disk.wal import SEGMENT_SIZE_BYTES, Wal
 
-_FORMAT = b"pinnace raftstore 1\n"
+_FORMAT = b"pinnace raftstore 2\n"
 _OURS = {"FORMAT", "FORMAT.tmp", "LOCK", "wal", "snap"}
+
+
+@dataclass(frozen=True)
+class Founding:
+    """The first start of a member: who it is, and what its log begins with. Founders of a cluster
+    have its first entry in common; a member that joins one has nothing."""
+
+    identity: Identity
+    entries: Sequence[Entry]
+    hard_state: HardState
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,16 @@ class Opened:
     was_torn: bool
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What was read, until it is written to."""
+
+    snapshot: SnapshotMeta
+    replaced: Sequence[Segment]
+    log: Contents
+    reopen: Callable[[], Wal]
+
+
 class Storage:
     """One member's directory, open in this process alone."""
 
@@ -47,8 +75,7 @@ class Storage:
         self._files = files
         self._directory = directory
         self._lock = lock
-        self._snapshot = SnapshotMeta()
-        self._reopen: Callable[[], Wal] | None = None
+        self._found: _Found | None = None
         self.identity = Identity(0, 0)
         self.wal: Wal
         self.snapshot_size_bytes = 0
@@ -58,14 +85,16 @@ class Storage:
         cls,
         files: FileSystem,
         directory: Path,
-        rng: random.Random,
+        founding: Founding | None,
         segment_size_bytes: int = SEGMENT_SIZE_BYTES,
     ) -> tuple["Storage", Opened]:
-        """Lock and read what is there, or make it; `begin_writing` comes next. Raises DiskError,
-        and then nothing was changed."""
+        """Lock and read what is there; where nothing is, make it as `founding` says.
+        `begin_writing` comes next. Raises DiskError, and then nothing was changed."""
+        if founding is None and not cls.is_made(files, directory):
+            raise NotMade(directory)
         storage = cls(files, directory, _take_lock(files, directory))
         try:
-            return storage, storage._open(rng, segment_size_bytes)
+            return storage, storage._open(founding, segment_size_bytes)
         except OSError as error:
             storage.close()
             raise NotWritable(directory, error) from error
@@ -73,17 +102,22 @@ class Storage:
             storage.close()
             raise
 
+    @staticmethod
+    def is_made(files: FileSystem, directory: Path) -> bool:
+        """Whether a store is there, whatever its state."""
+        return files.exists(directory / "FORMAT")
+
     def begin_writing(self) -> None:
-        """Everything was read and found whole: cut what a crash tore, and finish a removal that
-        was under way. Raises DiskError."""
-        try:
-            if self._reopen is not None:
+        """Everything was read and found whole: cut what a crash tore, and finish what was under
+        way, a removal or the installation of a snapshot. Raises DiskError."""
+        found, self._found = self._found, None
+        if found is not None:
+            try:
                 self._remove_unfinished()
-                self.wal = self._reopen()
-                self._reopen = None
-                self.remove(self.snapshot_finished(self._snapshot, self.snapshot_size_bytes))
-        except OSError as error:
-            raise NotWritable(self._directory, error) from error
+                self.wal = found.reopen()
+                self.remove(self._needless(found))
+            except OSError as error:
+                raise NotWritable(self._directory, error) from error
 
     def begin_snapshot(self, snapshot: SnapshotMeta) -> SnapshotWriter:
         return SnapshotWriter(
@@ -91,11 +125,23 @@ class Storage:
         )
 
     def snapshot_finished(self, snapshot: SnapshotMeta, size_bytes: int) -> list[Path]:
-        """The files that the snapshot makes needless: older ones, and the log before it."""
+        """The files that a snapshot of this log makes needless: older ones, and the log before
+        it."""
+        return self._older(snapshot, size_bytes) + self.wal.forget_before(snapshot.index + 1)
+
+    def install_snapshot(
+        self, snapshot: SnapshotMeta, hard_state: HardState, size_bytes: int
+    ) -> list[Path]:
+        """The leader's snapshot, finished here, replaces the log, which goes on behind it.
+        Returns the files that are needless now. Raises DiskFailed; a crash before it has returned
+        leaves what was there before, or the log that begins anew."""
+        needless = self.wal.start_anew(snapshot.index, hard_state)
+        return self._older(snapshot, size_bytes) + needless
+
+    def _older(self, snapshot: SnapshotMeta, size_bytes: int) -> list[Path]:
         self.snapshot_size_bytes = size_bytes
         found = list_snapshots(self._files, self._directory / "snap")
-        older = [path for other, path in found if other.index < snapshot.index]
-        return older + self.wal.forget_before(snapshot.index + 1)
+        return [path for other, path in found if other.index < snapshot.index]
 
     def remove(self, paths: Sequence[Path]) -> None:
         """May block for as long as the file system takes to free their blocks."""
@@ -115,31 +161,38 @@ class Storage:
 
     # -- opening
 
-    def _open(self, rng: random.Random, segment_size_bytes: int) -> Opened:
-        if not self._files.exists(self._directory / "FORMAT"):
-            self._make(rng, segment_size_bytes)
-            return Opened(HardState(), SnapshotMeta(), iter(()), (), False)
+    def _open(self, founding: Founding | None, segment_size_bytes: int) -> Opened:
+        if founding is not None and not self.is_made(self._files, self._directory):
+            self._make(founding, segment_size_bytes)
+            return Opened(founding.hard_state, SnapshotMeta(), iter(()), founding.entries, False)
         snapshot, slices = self._newest_snapshot()
-        segments = list_segments(self._files, self._directory / "wal")
-        if not segments:
+        replaced, log = split_at_start(list_segments(self._files, self._directory / "wal"))
+        if not log:
             raise CorruptRecord(self._directory / "wal", 0, "the log is missing")
-        needed = needed_segments(segments, snapshot)
+        needed = needed_segments(log, snapshot)
         contents = read_segments(self._files, needed, snapshot)
         self._check_reaches(contents)
         self.identity = contents.identity
-        self._reopen = partial(
-            Wal.open, self._files, self._directory / "wal", segments, contents, segment_size_bytes
+        reopen = partial(
+            Wal.open, self._files, self._directory / "wal", log, contents, segment_size_bytes
         )
-        self._snapshot = snapshot
+        self._found = _Found(snapshot, replaced, contents, reopen)
         return Opened(contents.hard_state, snapshot, slices, contents.entries, contents.was_torn)
 
-    def _make(self, rng: random.Random, segment_size_bytes: int) -> None:
+    def _make(self, founding: Founding, segment_size_bytes: int) -> None:
         files, directory = self._files, self._directory
         for name in ("wal", "snap"):
             files.make_directory(directory / name)
         self._remove_false_start()
-        self.identity = Identity(rng.getrandbits(63) | 1, rng.getrandbits(63) | 1)
-        self.wal = Wal.create(files, directory / "wal", self.identity, segment_size_bytes)
+        self.identity = founding.identity
+        self.wal = Wal.create(
+            files,
+            directory / "wal",
+            founding.identity,
+            founding.hard_state,
+            founding.entries,
+            segment_size_bytes,
+        )
         temporary = directory / "FORMAT.tmp"
         marker = files.create(temporary, 0)
         marker.write(_FORMAT)
@@ -150,11 +203,11 @@ class Storage:
         files.sync_directory(directory.parent)
 
     def _remove_false_start(self) -> None:
-        """A start that died before it wrote FORMAT left at most a log without entries. Anything
+        """A start that died before it wrote FORMAT left at most a log as it was founded. Anything
         more is a store that has lost its FORMAT, and not ours to remove."""
         files, directory = self._files, self._directory
         segments = list_segments(files, directory / "wal")
-        used = bool(segments) and bool(read_segments(files, segments, SnapshotMeta()).entries)
+        used = bool(segments) and _was_used(read_segments(files, segments, SnapshotMeta()))
         if used or list_snapshots(files, directory / "snap"):
             raise NotOurs(directory, "it holds a log or snapshot but no FORMAT")
         self._remove_unfinished()
@@ -171,13 +224,21 @@ class Storage:
         found = list_snapshots(self._files, self._directory / "snap")
         if not found:
             return SnapshotMeta(), iter(())
-        snapshot, path = found[-1]
+        named, path = found[-1]
+        snapshot = read_meta(self._files, path, named)
         return snapshot, self._measured(read_snapshot(self._files, path, snapshot))
 
     def _measured(self, slices: Iterator[bytes]) -> Iterator[bytes]:
         for data in slices:
             self.snapshot_size_bytes += len(data)
             yield data
+
+    def _needless(self, found: "_Found") -> list[Path]:
+        snapshot, size_bytes = found.snapshot, self.snapshot_size_bytes
+        replaced = [segment.path for segment in found.replaced]
+        if found.log.joins:
+            return replaced + self.snapshot_finished(snapshot, size_bytes)
+        return replaced + self.install_snapshot(snapshot, found.log.hard_state, size_bytes)
 
     def _check_reaches(self, contents: Contents) -> None:
         """The log must hold what was known to be committed."""
@@ -186,6 +247,12 @@ class Storage:
         if commit > last_index:
             why = f"entry {commit} was committed, the log ends at {last_index}"
             raise CorruptRecord(path, contents.end_offset, why)
+
+
+def _was_used(log: Contents) -> bool:
+    """Whether its member has ever followed, voted or led: nobody does in a founding's term."""
+    led = any(entry.kind is EntryKind.COMMAND for entry in log.entries)
+    return led or log.hard_state.term > 1
 
 
 def _take_lock(files: FileSystem, directory: Path) -> int:

@@ -9,12 +9,13 @@ from raftstore.disk.errors import DiskFailed
 from raftstore.disk.files import FileSystem, WritableFile
 from raftstore.disk.names import UNFINISHED
 from raftstore.disk.segments import (
-    ENTRY,
     HARD_STATE,
     HEAD,
+    START,
     Contents,
     Identity,
     Segment,
+    entry_kind,
     entry_payload,
     hard_state_payload,
     head_payload,
@@ -48,10 +49,13 @@ class Wal:
         files: FileSystem,
         directory: Path,
         identity: Identity,
+        hard_state: HardState,
+        entries: Sequence[Entry],
         segment_size_bytes: int = SEGMENT_SIZE_BYTES,
     ) -> "Wal":
+        """A log that begins with `entries`, the first of them with index 1."""
         wal = cls(files, directory, identity, segment_size_bytes)
-        wal._begin_segment(1)
+        wal.start_anew(0, hard_state, entries)
         return wal
 
     @classmethod
@@ -85,23 +89,13 @@ class Wal:
         if self._offset >= self._segment_size_bytes:
             # Full: what was set aside is used up, so the file ends with its last record.
             self._next_segment()
-        number, offset = self._segments[-1].number, self._offset
-        parts = []
-        flag = records.BATCH_START
+        batch = [(entry_kind(entry), entry_payload(entry)) for entry in entries]
         if hard_state is not None:
             self._hard_state = hard_state
-            payload = hard_state_payload(hard_state)
-            parts.append(records.encode(HARD_STATE | flag, payload, number, offset))
-            offset += len(parts[-1])
-            flag = 0
-        for entry in entries:
-            payload = entry_payload(entry)
-            parts.append(records.encode(ENTRY | flag, payload, number, offset))
-            offset += len(parts[-1])
-            flag = 0
+            batch.insert(0, (HARD_STATE, hard_state_payload(hard_state)))
+        self._write_batch(batch)
         if entries:
             self._last_index = entries[-1].index
-        self._write(b"".join(parts))
 
     def sync(self) -> None:
         """Raises DiskFailed: then it is not known what is durable, and asking the disk again
@@ -119,10 +113,38 @@ class Wal:
             forgotten.append(self._segments.pop(0).path)
         return forgotten
 
+    def start_anew(
+        self, index: int, hard_state: HardState, entries: Sequence[Entry] = ()
+    ) -> list[Path]:
+        """What was in the log counts no more; it goes on behind entry `index`, with `entries`.
+        The new segment is there as a whole or not at all. Returns the old ones, to be removed."""
+        self.close()
+        old = [segment.path for segment in self._segments]
+        number = self._segments[-1].number + 1 if self._segments else 1
+        self._hard_state = hard_state
+        self._last_index = index
+        batch = [(entry_kind(entry), entry_payload(entry)) for entry in entries]
+        self._begin_segment(number, START, batch)
+        if entries:
+            self._last_index = entries[-1].index
+        del self._segments[:-1]
+        return old
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _write_batch(self, batch: Sequence[tuple[int, bytes]]) -> None:
+        """Records that are synced together."""
+        number, offset = self._segments[-1].number, self._offset
+        parts = []
+        flag = records.BATCH_START
+        for kind, payload in batch:
+            parts.append(records.encode(kind | flag, payload, number, offset))
+            offset += len(parts[-1])
+            flag = 0
+        self._write(b"".join(parts))
 
     def _write(self, data: bytes) -> None:
         file = self._open_file()
@@ -147,20 +169,21 @@ class Wal:
         # A later `sync` is of the next segment only.
         self.sync()
         file.close()
-        self._begin_segment(self._segments[-1].number + 1)
+        self._begin_segment(self._segments[-1].number + 1, HEAD)
 
-    def _begin_segment(self, number: int) -> None:
-        """A segment appears with its head, whole, or not at all."""
+    def _begin_segment(
+        self, number: int, kind: int, batch: Sequence[tuple[int, bytes]] = ()
+    ) -> None:
+        """A segment appears with its head and `batch`, whole, or not at all."""
         first_index = self._last_index + 1
         path = self._directory / segment_name(number, first_index)
         temporary = path.with_suffix(UNFINISHED)
         head = head_payload(self._identity, number, self._hard_state)
-        data = records.encode(HEAD | records.BATCH_START, head, number, 0)
-        self._segments.append(Segment(path, number, first_index))
+        self._segments.append(Segment(path, number, first_index, kind == START))
         self._offset = 0
         try:
             self._file = self._files.create(temporary, self._segment_size_bytes)
-            self._write(data)
+            self._write_batch([(kind, head), *batch])
             self._file.sync()
             self._files.rename(temporary, path)
             self._files.sync_directory(self._directory)

@@ -36,7 +36,8 @@ class FakeFiles:
         self.names_now: dict[Path, Inode | None] = {}
         self.names_durable: dict[Path, Inode | None] = {}
         self.locked: set[Path] = set()
-        # Called before each "write", "sync", "create", "rename": may raise.
+        # Called before each "write", "sync", "create", "rename", "remove", "truncate" and
+        # "sync directory": may raise.
         self.before: Callable[[str, Path], None] = lambda what, path: None
         self.syncs = 0
 
@@ -86,6 +87,7 @@ class FakeFiles:
         return FakeFile(self, path, 0, reserve_bytes)
 
     def open_append(self, path: Path, offset: int, reserve_bytes: int) -> "FakeFile":
+        self.before("truncate", path)
         inode = self._inode(path)
         del inode.data[offset:]
         return FakeFile(self, path, offset, reserve_bytes)
@@ -95,9 +97,11 @@ class FakeFiles:
         self.names_now[new] = self.names_now.pop(old)
 
     def remove(self, path: Path) -> None:
+        self.before("remove", path)
         del self.names_now[path]
 
     def sync_directory(self, path: Path) -> None:
+        self.before("sync directory", path)
         for name in {p for p in {*self.names_now, *self.names_durable} if p.parent == path}:
             if name in self.names_now:
                 self.names_durable[name] = self.names_now[name]

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from fake_files import FakeFiles
 
-from raftstore.core import Entry, HardState, SnapshotMeta
+from raftstore.core.messages import Entry, EntryKind, HardState, SnapshotMeta
 from raftstore.disk import (
     CorruptRecord,
     DiskFailed,
+    Founding,
+    Identity,
+    NotMade,
     NotOurs,
     NotWritable,
     Opened,
@@ -28,10 +31,15 @@ from raftstore.disk.snapshots import snapshot_name
 
 STORE = Path("/store")
 SEGMENT = 4096
+# A member that joins: its log begins empty.
+FOUNDING = Founding(Identity(7, 8), (), HardState())
+
+
+FOUNDERS = Founding(Identity(7, 8), [Entry(1, 1, b"who", EntryKind.MEMBERSHIP)], HardState(1, 0, 1))
 
 
 def open_store(files: FakeFiles, segment_size_bytes: int = SEGMENT) -> tuple[Storage, Opened]:
-    storage, opened = Storage.open(files, STORE, random.Random(1), segment_size_bytes)
+    storage, opened = Storage.open(files, STORE, FOUNDING, segment_size_bytes)
     storage.begin_writing()
     return storage, opened
 
@@ -89,13 +97,27 @@ def test_what_was_written_is_read_back() -> None:
     assert not opened.was_torn
 
 
-def test_identity_is_made_once() -> None:
+def test_a_founding_counts_once() -> None:
     files = FakeFiles()
-    storage, _ = Storage.open(files, STORE, random.Random(5))
+    assert not Storage.is_made(files, STORE)
+    storage, opened = Storage.open(files, STORE, FOUNDERS)
     storage.close()
-    again, _ = Storage.open(files, STORE, random.Random(6))
-    assert again.identity == storage.identity
-    assert again.identity.member_id != 0
+    assert (opened.entries, opened.hard_state) == (FOUNDERS.entries, FOUNDERS.hard_state)
+    assert Storage.is_made(files, STORE)
+    for founding in (None, Founding(Identity(3, 4), (), HardState(9, 9, 0))):
+        again, opened = Storage.open(files, STORE, founding)
+        again.close()
+        assert again.identity == FOUNDERS.identity
+        assert (opened.entries, opened.hard_state) == (FOUNDERS.entries, FOUNDERS.hard_state)
+
+
+def test_an_empty_directory_without_a_founding_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(NotMade, match="there is no store here; nothing was changed"):
+        Storage.open(SystemFiles(), tmp_path, None)
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(NotMade):
+        Storage.open(SystemFiles(), tmp_path / "store", None)
+    assert os.listdir(tmp_path) == []
 
 
 def test_truncation_at_every_byte_cuts_only_what_was_torn() -> None:
@@ -363,7 +385,7 @@ def test_a_damaged_store_is_left_as_it_was() -> None:
     files = copy_with(torn, path, files.read(path)[:-1])
     files.create(STORE / "snap" / snapshot_name(SnapshotMeta(1, 1)), 0)
     before = {name: files.read(name) for name, inode in files.names_now.items() if inode}
-    storage, opened = Storage.open(files, STORE, random.Random(1))
+    storage, opened = Storage.open(files, STORE, FOUNDING)
     with pytest.raises(CorruptRecord):
         list(opened.slices)
     storage.close()
@@ -489,15 +511,15 @@ def test_a_full_disk_is_the_end_of_writing(what: str) -> None:
 
 
 def test_two_processes_cannot_open_one_store(tmp_path: Path) -> None:
-    storage, _ = Storage.open(SystemFiles(), tmp_path / "store", random.Random(1))
+    storage, _ = Storage.open(SystemFiles(), tmp_path / "store", FOUNDING)
     with pytest.raises(StoreLocked, match="open in another process"):
-        Storage.open(SystemFiles(), tmp_path / "store", random.Random(1))
+        Storage.open(SystemFiles(), tmp_path / "store", FOUNDING)
     storage.close()
-    Storage.open(SystemFiles(), tmp_path / "store", random.Random(1))[0].close()
+    Storage.open(SystemFiles(), tmp_path / "store", FOUNDING)[0].close()
 
 
 def test_files_are_private(tmp_path: Path) -> None:
-    storage, _ = Storage.open(SystemFiles(), tmp_path / "store", random.Random(1))
+    storage, _ = Storage.open(SystemFiles(), tmp_path / "store", FOUNDING)
     snapshot_of(storage, 1, [b"x"])
     storage.close()
     for path in [tmp_path / "store", *(tmp_path / "store").rglob("*")]:
@@ -508,31 +530,31 @@ def test_files_are_private(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("mine")
     with pytest.raises(NotOurs, match=r"holds 'data.txt' and no FORMAT; nothing was changed"):
-        Storage.open(SystemFiles(), tmp_path, random.Random(1))
+        Storage.open(SystemFiles(), tmp_path, FOUNDING)
     assert os.listdir(tmp_path) == ["data.txt"]
 
 
 def test_another_format_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "FORMAT").write_text("pinnace raftstore 9\n")
     with pytest.raises(NotOurs, match="its FORMAT is 'pinnace raftstore 9'"):
-        Storage.open(SystemFiles(), tmp_path, random.Random(1))
+        Storage.open(SystemFiles(), tmp_path, FOUNDING)
 
 
 def test_a_store_that_lost_its_format_is_left_alone(tmp_path: Path) -> None:
-    storage, _ = Storage.open(SystemFiles(), tmp_path, random.Random(1))
+    storage, _ = Storage.open(SystemFiles(), tmp_path, FOUNDING)
     write(storage, entry(1))
     storage.close()
     (tmp_path / "FORMAT").unlink()
     with pytest.raises(NotOurs, match="a log or snapshot but no FORMAT"):
-        Storage.open(SystemFiles(), tmp_path, random.Random(1))
+        Storage.open(SystemFiles(), tmp_path, FOUNDING)
     assert (tmp_path / "wal" / segment_name(1, 1)).exists()
 
 
 def test_a_start_that_died_at_once_is_begun_anew(tmp_path: Path) -> None:
-    storage, _ = Storage.open(SystemFiles(), tmp_path, random.Random(1))
+    storage, _ = Storage.open(SystemFiles(), tmp_path, FOUNDING)
     storage.close()
     (tmp_path / "FORMAT").unlink()
-    storage, opened = Storage.open(SystemFiles(), tmp_path, random.Random(1))
+    storage, opened = Storage.open(SystemFiles(), tmp_path, FOUNDING)
     storage.close()
     assert opened.entries == ()
 
@@ -540,16 +562,16 @@ def test_a_start_that_died_at_once_is_begun_anew(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotWritable, match="cannot be used as a store: Not a directory"):
-        Storage.open(SystemFiles(), tmp_path / "file" / "store", random.Random(1))
+        Storage.open(SystemFiles(), tmp_path / "file" / "store", FOUNDING)
 
 
 def test_the_log_survives_on_the_real_file_system(tmp_path: Path) -> None:
-    storage, _ = Storage.open(SystemFiles(), tmp_path, random.Random(1), 4096)
+    storage, _ = Storage.open(SystemFiles(), tmp_path, FOUNDING, 4096)
     for index in range(1, 31):
         write(storage, entry(index, 500))
     snapshot_of(storage, 12, [b"state"])
     storage.close()
-    storage, opened = Storage.open(SystemFiles(), tmp_path, random.Random(1), 4096)
+    storage, opened = Storage.open(SystemFiles(), tmp_path, FOUNDING, 4096)
     storage.close()
     assert list(opened.slices) == [b"state"]
     assert [e.index for e in opened.entries] == list(range(13, 31))
