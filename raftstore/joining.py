@@ -1,0 +1,105 @@
+"""How a member that starts for the first time learns its id and its cluster's.
+
+The members of a new cluster compute both from --initial-cluster; one that joins asks those that
+are there, for its id was made when it was added (etcd `membership.ValidateClusterAndAssignIDs`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from raftstore.disk import Founding
+from raftstore.errors import NodeError
+from raftstore.flags import Flags, check_founding
+from raftstore.flagtable import FlagError
+from raftstore.founding import cluster_id_of, founding, joining, member_id_of
+from raftstore.mvcc import MemberRecord
+from raftstore.peers.messages import Cluster
+from raftstore.urls import InitialCluster
+
+Fetch = Callable[[str], Awaitable[Cluster]]
+"""Asks the member at a peer URL who is in its cluster. Raises NodeError."""
+
+
+async def first_start(flags: Flags, fetch: Fetch) -> Founding:
+    """What an empty data directory begins with. Raises FlagError."""
+    check_founding(flags)
+    others = [
+        url for name, urls in flags.initial_cluster.items() for url in urls if name != flags.name
+    ]
+    if not flags.initial_cluster_is_new:
+        return join(flags, await _ask_first(others, fetch))
+    start = found(flags.name, flags.initial_cluster, flags.initial_cluster_token)
+    clusters = await asyncio.gather(*(_ask(url, fetch) for url in others))
+    for cluster in filter(None, clusters):
+        check_not_started(start.identity.member_id, cluster)
+    return start
+
+
+def check_not_started(member_id: int, cluster: Cluster) -> None:
+    """A founder that has lost its directory has forgotten its votes and what it acknowledged: it
+    must not come back as if it were new (etcd `isMemberBootstrapped`). Raises FlagError."""
+    records = {record.member_id: record for record in cluster.members}
+    record = records.get(member_id)
+    if record is None or record.name:
+        raise FlagError(
+            f"member {member_id:x} has already been bootstrapped, and what it had is not in the "
+            "data directory: give it back, or remove the member from the cluster, add it anew and "
+            "start it with --initial-cluster-state existing"
+        )
+
+
+def found(name: str, cluster: InitialCluster, token: str) -> Founding:
+    """For the member `name` of a new cluster; the others find the same."""
+    ids = {other: member_id_of(urls, token) for other, urls in cluster.items()}
+    if len(set(ids.values())) != len(ids):
+        raise FlagError("--initial-cluster: two members have the same peer URLs")
+    records = [MemberRecord(ids[other], "", urls) for other, urls in cluster.items()]
+    return founding(ids[name], cluster_id_of(list(ids.values())), records)
+
+
+def join(flags: Flags, cluster: Cluster) -> Founding:
+    """For a member that `cluster` has added. Raises FlagError where it has not, or where the two
+    sides do not mean the same members."""
+    by_urls = {frozenset(record.peer_urls): record for record in cluster.members}
+    if len(by_urls) != len(flags.initial_cluster):
+        raise FlagError(
+            f"--initial-cluster names {len(flags.initial_cluster)} members, the cluster has "
+            f"{len(by_urls)}: error validating peerURLs: member count is unequal. Add this member "
+            "first, with: etcdctl member add"
+        )
+    for name, urls in flags.initial_cluster.items():
+        if frozenset(urls) not in by_urls:
+            raise FlagError(
+                f"unmatched member while checking PeerURLs: the cluster has no member at "
+                f"{','.join(urls)} ({name}); it has {_names(cluster.members)}"
+            )
+    me = by_urls[frozenset(flags.initial_advertise_peer_urls)]
+    if me.name:
+        raise FlagError(
+            f"member {me.member_id:x} ({me.name}) has been started before, and what it had is not "
+            f"in {flags.data_dir}: remove it from the cluster and add it as a new member"
+        )
+    return joining(me.member_id, cluster.cluster_id)
+
+
+async def _ask(url: str, fetch: Fetch) -> Cluster | None:
+    """None: it does not run yet."""
+    try:
+        return await fetch(url)
+    except NodeError:
+        return None
+
+
+async def _ask_first(others: Sequence[str], fetch: Fetch) -> Cluster:
+    complaints = []
+    for url in others:
+        try:
+            return await fetch(url)
+        except NodeError as error:
+            complaints.append(f"{url}: {error}")
+    why = "; ".join(complaints) or "--initial-cluster names no other member"
+    raise FlagError(f"cannot fetch cluster info from peer urls: {why}")
+
+
+def _names(members: Sequence[MemberRecord]) -> str:
+    return ", ".join(",".join(record.peer_urls) for record in members)
