@@ -1,11 +1,12 @@
 """Watches: who hears of which keys, from which revision on.
 
 A watcher that asked for past revisions catches up first, in slices that the caller doles out, and
-then hears each revision as it is applied. Every revision reaches it once, whole and in order.
+then hears each revision as it is applied. Every revision reaches it once, whole and in order, also
+where the state is replaced by a newer one under way.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from raftstore.mvcc.errors import Compacted
@@ -13,24 +14,44 @@ from raftstore.mvcc.keyspace import FIRST_REVISION, Keyspace
 from raftstore.mvcc.ranges import bounds
 from raftstore.mvcc.values import Event
 
+# Is given the events of one revision, and that revision.
 Sink = Callable[[Sequence[Event], int], None]
+# Is given the compacted revision.
+CompactedSink = Callable[[int], None]
 
 
 class Watcher:
-    """One subscription. `next_revision` is the first one it has not heard of yet, or the first it
-    wants."""
+    """One subscription. It hears of nothing before `next_revision`, which grows while it catches
+    up. `synced`: all that was applied, and that it wants, it has heard."""
 
-    __slots__ = ("_hub", "active", "end", "next_revision", "sink", "start")
+    __slots__ = (
+        "_hub",
+        "active",
+        "end",
+        "next_revision",
+        "on_compacted",
+        "sink",
+        "start",
+        "synced",
+    )
 
     def __init__(
-        self, hub: "WatchHub", start: bytes, end: bytes | None, next_revision: int, sink: Sink
+        self,
+        hub: "WatchHub",
+        start: bytes,
+        end: bytes | None,
+        next_revision: int,
+        sink: Sink,
+        on_compacted: CompactedSink | None,
     ) -> None:
         self._hub = hub
         self.start = start
         self.end = end
         self.next_revision = next_revision
         self.sink = sink
+        self.on_compacted = on_compacted
         self.active = True
+        self.synced = False
 
     def wants(self, key: bytes) -> bool:
         return self.start <= key and (self.end is None or key < self.end)
@@ -57,9 +78,17 @@ class WatchHub:
         self._stale = False
         self.watcher_count = 0
 
-    def watch(self, key: bytes, range_end: bytes, start_revision: int, sink: Sink) -> Watcher:
+    def watch(
+        self,
+        key: bytes,
+        range_end: bytes,
+        start_revision: int,
+        sink: Sink,
+        on_compacted: CompactedSink | None = None,
+    ) -> Watcher:
         """Hear of the range from `start_revision` (0: from the next revision) on. Nothing is
-        heard before this returns. Raises Compacted."""
+        heard before this returns. `on_compacted` is how the watcher learns that it is over,
+        because `restore` brought a state without what it had still to hear. Raises Compacted."""
         keyspace = self._keyspace
         if 0 < start_revision < keyspace.compact_revision:
             raise Compacted(keyspace.compact_revision)
@@ -68,17 +97,50 @@ class WatchHub:
         first = keyspace.revision + 1
         if start_revision > 0:
             first = max(start_revision, FIRST_REVISION + 1)
-        watcher = Watcher(self, start, end, first, sink)
+        watcher = Watcher(self, start, end, first, sink, on_compacted)
         self.watcher_count += 1
-        if watcher.next_revision <= keyspace.revision:
-            self._catching_up.append(watcher)
-        else:
-            self._synced(watcher)
+        self._add(watcher)
         return watcher
+
+    def restore(self, keyspace: Keyspace) -> None:
+        """The state was replaced by a newer one. Who has heard all of the old one goes on behind
+        it, who was catching up where it was, and who waits for the future goes on waiting."""
+        seen = self._keyspace.revision
+        assert keyspace.revision >= seen, "a state is never replaced by an older one"
+        watchers = [*self._catching_up, *self._all_synced()]
+        self._keyspace = keyspace
+        self._catching_up, self._of_key, self._of_range = [], {}, {}
+        self._stale = True
+        lost = []
+        for watcher in watchers:
+            if watcher.synced:
+                watcher.next_revision = max(watcher.next_revision, seen + 1)
+            if watcher.next_revision < keyspace.compact_revision:
+                watcher.active = watcher.synced = False
+                self.watcher_count -= 1
+                lost.append(watcher)
+            else:
+                self._add(watcher)
+        # They may watch anew, or cancel others, when they hear of it.
+        for watcher in lost:
+            self._tell_compacted(watcher)
+
+    def _add(self, watcher: Watcher) -> None:
+        watcher.synced = watcher.next_revision > self._keyspace.revision
+        if not watcher.synced:
+            self._catching_up.append(watcher)
+            return
+        table, where = self._place(watcher)
+        table[where] = (*table.get(where, ()), watcher)
+        self._stale = True
+
+    def _all_synced(self) -> Iterator[Watcher]:
+        for table in (self._of_key, self._of_range):
+            yield from chain.from_iterable(table.values())
 
     def remove(self, watcher: Watcher) -> None:
         self.watcher_count -= 1
-        if watcher in self._catching_up:
+        if not watcher.synced:
             self._catching_up.remove(watcher)
             return
         table, where = self._place(watcher)
@@ -114,7 +176,7 @@ class WatchHub:
             self._tell_past(watcher, upto)
             if watcher.active and watcher.next_revision > self._keyspace.revision:
                 self._catching_up.remove(watcher)
-                self._synced(watcher)
+                self._add(watcher)
         return not self._catching_up
 
     @property
@@ -139,10 +201,14 @@ class WatchHub:
         except Exception as error:
             self._on_sink_error(error)
 
-    def _synced(self, watcher: Watcher) -> None:
-        table, where = self._place(watcher)
-        table[where] = (*table.get(where, ()), watcher)
-        self._stale = True
+    def _tell_compacted(self, watcher: Watcher) -> None:
+        gone = Compacted(self._keyspace.compact_revision)
+        try:
+            if watcher.on_compacted is None:
+                raise gone
+            watcher.on_compacted(gone.compact_revision)
+        except Exception as error:
+            self._on_sink_error(error)
 
     def _place(self, watcher: Watcher) -> tuple[dict[object, tuple[Watcher, ...]], object]:
         if watcher.end == watcher.start + b"\0":

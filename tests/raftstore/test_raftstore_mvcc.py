@@ -635,4 +635,5 @@ def test_a_snapshot_says_nothing_of_term_or_vote() -> None:
         "leases",
         "members",
         "alarms",
+        "removed",
     )
