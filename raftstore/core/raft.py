@@ -71,6 +71,7 @@ class Raft:
         # What is known to equal the log of this term's leader, and whether it is to be told.
         self._matched = 0
         self._match_due = False
+        self._pre_votes_due = False
         self._outbox = Outbox()
         self._durable = stored.hard_state
         self._handed_out: Ready | None = None
@@ -109,7 +110,7 @@ class Raft:
             and self._elapsed_ticks % self.config.heartbeat_ticks == 0
         ):
             # Who heard from the last leader a little later than this one may help by now.
-            self._ask_for_pre_votes()
+            self._pre_votes_due = True
 
     def propose(self, data: bytes) -> Entry:
         """Append `data` to the log; it is chosen when an entry with this index and term comes
@@ -184,6 +185,7 @@ class Raft:
             or log.unstable_snapshot is not None
             or self._outbox
             or self._match_due
+            or self._pre_votes_due
             or self._reads.is_waiting
             or (self._lead is not None and self._lead.has_work())
             or self._hard_state(log.stable) is not self._durable
@@ -279,7 +281,7 @@ class Raft:
         self.role = role
         self.leader = leader
         self._lead = None
-        self._match_due = False
+        self._match_due = self._pre_votes_due = False
         self._elapsed_ticks = 0
         self._timeout_ticks = self._random_timeout_ticks()
 
@@ -311,13 +313,10 @@ class Raft:
             self._take_role(Role.FOLLOWER, NOBODY)
             return
         self._take_role(Role.PRE_CANDIDATE, NOBODY)
+        # A member that cannot win does not raise the term (thesis, 9.6).
         self._votes = {self.id: True}
-        if not self._decide_vote():
-            self._ask_for_pre_votes()
-
-    def _ask_for_pre_votes(self) -> None:
-        """A member that cannot win does not raise the term (thesis, 9.6)."""
-        self._request_votes(self.term + 1, self._outbox.messages, pre=True)
+        self._pre_votes_due = True
+        self._decide_vote()
 
     def _campaign(self, *, transfer: bool = False) -> None:
         """The vote for itself counts when it is durable: see `_count_own_disk`."""
@@ -363,17 +362,16 @@ class Raft:
             self._votes.setdefault(message.sender, message.granted)
             self._decide_vote()
 
-    def _decide_vote(self) -> bool:
+    def _decide_vote(self) -> None:
         won = vote_result(self._votes, self.membership.voters)
         if won is None:
-            return False
+            return
         if not won:
             self._become_follower(self.term, NOBODY)
         elif self.role is Role.PRE_CANDIDATE:
             self._campaign()
         else:
             self._become_leader()
-        return True
 
     def _become_leader(self) -> None:
         self._take_role(Role.LEADER, self.id)
@@ -470,6 +468,9 @@ class Raft:
         if self._lead is not None:
             self._lead.send(self._outbox)
             return
+        if self._pre_votes_due:
+            self._pre_votes_due = False
+            self._request_votes(self.term + 1, self._outbox.messages, pre=True)
         if self._match_due:
             index = min(self._matched, stable)
             self._match_due = index < self._matched
