@@ -32,6 +32,8 @@ COMMANDS = {
     "kubeconfig": Command("cluster.status:kubeconfig", "print the path of the kubeconfig"),
     "reset": Command("cluster.reset:main", "stop everything and remove all that is ours", True),
     "test": Command("cluster.testing:main", "run every test that this machine can run"),
+    "raftstore": Command("raftstore.main:main", "run a member of the replicated store"),
+    "store": Command("raftstore.operations:main", "back up, restore, rescue, copy a store"),
     "controlplane": Command("controlplane.main:main", "run the control plane in the foreground"),
     "nodeagent": Command("nodeagent.main:main", "run the node's agent in the foreground"),
     "netproxy": Command("netproxy.main:main", "run the service proxy in the foreground"),

@@ -5,7 +5,8 @@ are there, for its id was made when it was added (etcd `membership.ValidateClust
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from raftstore.disk import Founding
 from raftstore.errors import NodeError
@@ -20,8 +21,17 @@ Fetch = Callable[[str], Awaitable[Cluster]]
 """Asks the member at a peer URL who is in its cluster. Raises NodeError."""
 
 
-async def first_start(flags: Flags, fetch: Fetch) -> Founding:
-    """What an empty data directory begins with. Raises FlagError."""
+@dataclass(frozen=True)
+class Start:
+    """What an empty data directory begins with, and where the others are, for a member whose log
+    does not say it yet."""
+
+    founding: Founding
+    peers: Mapping[int, Sequence[str]]
+
+
+async def first_start(flags: Flags, fetch: Fetch) -> Start:
+    """Raises FlagError."""
     check_founding(flags)
     others = [
         url for name, urls in flags.initial_cluster.items() for url in urls if name != flags.name
@@ -32,7 +42,7 @@ async def first_start(flags: Flags, fetch: Fetch) -> Founding:
     clusters = await asyncio.gather(*(_ask(url, fetch) for url in others))
     for cluster in filter(None, clusters):
         check_not_started(start.identity.member_id, cluster)
-    return start
+    return Start(start, {})
 
 
 def check_not_started(member_id: int, cluster: Cluster) -> None:
@@ -57,7 +67,7 @@ def found(name: str, cluster: InitialCluster, token: str) -> Founding:
     return founding(ids[name], cluster_id_of(list(ids.values())), records)
 
 
-def join(flags: Flags, cluster: Cluster) -> Founding:
+def join(flags: Flags, cluster: Cluster) -> Start:
     """For a member that `cluster` has added. Raises FlagError where it has not, or where the two
     sides do not mean the same members."""
     by_urls = {frozenset(record.peer_urls): record for record in cluster.members}
@@ -79,7 +89,8 @@ def join(flags: Flags, cluster: Cluster) -> Founding:
             f"member {me.member_id:x} ({me.name}) has been started before, and what it had is not "
             f"in {flags.data_dir}: remove it from the cluster and add it as a new member"
         )
-    return joining(me.member_id, cluster.cluster_id)
+    peers = {record.member_id: record.peer_urls for record in cluster.members if record is not me}
+    return Start(joining(me.member_id, cluster.cluster_id), peers)
 
 
 async def _ask(url: str, fetch: Fetch) -> Cluster | None:

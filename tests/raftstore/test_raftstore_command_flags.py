@@ -25,8 +25,7 @@ def flags_of(text: str, **environment: str) -> Flags:
 
 def refusal(text: str, **environment: str) -> str:
     with pytest.raises(FlagError) as caught:
-        flags = flags_of(text, **environment)
-        check_founding(flags)
+        check_founding(flags_of(text, **environment))
     return str(caught.value)
 
 

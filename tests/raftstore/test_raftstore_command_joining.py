@@ -56,7 +56,7 @@ def test_ids_are_those_that_etcd_gives() -> None:
 
 
 async def test_founders_agree_without_having_met() -> None:
-    starts = [await first_start(flags(name), answering({})) for name in THREE]
+    starts = [(await first_start(flags(name), answering({}))).founding for name in THREE]
     assert len({start.identity.cluster_id for start in starts}) == 1
     assert len({start.identity.member_id for start in starts}) == 3
     assert starts[0].entries == starts[1].entries == starts[2].entries
@@ -67,7 +67,7 @@ async def test_founders_agree_without_having_met() -> None:
 
 async def test_a_founder_among_founders_that_run_already() -> None:
     running = cluster("m1", "m2", "m3", started=False)
-    start = await first_start(flags(), answering({THREE["m1"][0]: running}))
+    start = (await first_start(flags(), answering({THREE["m1"][0]: running}))).founding
     assert start.identity.member_id == member_id_of(THREE["m3"], TOKEN)
 
 
@@ -79,7 +79,9 @@ async def test_a_founder_that_lost_its_directory_is_refused(known: Cluster) -> N
 
 async def test_a_joining_member_is_told_its_id() -> None:
     added = Cluster(7, [*cluster("m1", "m2").members, MemberRecord(99, "", THREE["m3"])])
-    start = await first_start(flags(is_new=False), answering({THREE["m2"][0]: added}))
+    found = await first_start(flags(is_new=False), answering({THREE["m2"][0]: added}))
+    start = found.founding
+    assert list(found.peers.values()) == [THREE["m1"], THREE["m2"]]
     assert (start.identity.member_id, start.identity.cluster_id) == (99, 7)
     assert not start.entries
     assert start.hard_state.term == 0
