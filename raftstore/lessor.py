@@ -43,6 +43,11 @@ class Lessor:
         self._deadline_s.pop(lease_id, None)
         self._ending.discard(lease_id)
 
+    def end_later(self, lease_id: int, when_s: float) -> None:
+        """`due` named it and it could not be ended: name it again at `when_s`."""
+        self._ending.discard(lease_id)
+        heapq.heappush(self._heap, (when_s, lease_id))
+
     def renew(self, lease_id: int, now_s: float) -> int | None:
         """The TTL in seconds, from now; None where the lease is gone or its time is over."""
         if self.remaining_s(lease_id, now_s) <= 0:

@@ -103,6 +103,8 @@ class Metrics(Collector):
 _GAUGE_TEXTS = {
     "etcd_server_has_leader": "Whether a leader is known.",
     "etcd_server_is_leader": "Whether this member leads.",
+    "etcd_server_is_learner": "Whether this member is a learner.",
+    "etcd_server_quota_backend_bytes": "What keys and history may take; 0: no limit.",
     "etcd_server_proposals_pending": "Proposals that wait for their answer.",
     "etcd_server_proposals_committed_total": "The last committed entry.",
     "etcd_server_proposals_applied_total": "The last applied entry.",

@@ -65,6 +65,12 @@ class LogWriter:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="raftstore-log")
         return self._thread.submit(self._write_and_sync, hard_state, ready.entries)
 
+    def take_hard_state(self, changed: HardState | None) -> HardState:
+        """The present one, for whoever writes it elsewhere."""
+        hard_state = changed or self._waiting_hard_state or self._wal.hard_state
+        self._waiting_hard_state = None
+        return hard_state
+
     def close(self) -> None:
         """Write what waits; after a failure there is nothing more to write."""
         if self._thread is not None:

@@ -84,6 +84,11 @@ class Wal:
     def path(self) -> Path:
         return self._segments[-1].path
 
+    @property
+    def hard_state(self) -> HardState:
+        """The last one written."""
+        return self._hard_state
+
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
         """Write a batch behind the log; `sync` makes it durable. Raises DiskFailed."""
         if self._offset >= self._segment_size_bytes:

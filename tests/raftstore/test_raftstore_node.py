@@ -48,7 +48,8 @@ def values(node: Node) -> dict[bytes, bytes]:
 
 async def test_a_new_store_leads_at_once() -> None:
     node = await open_node(FakeFiles())
-    assert node.leader_term == 1
+    # The founding entry is of term 1.
+    assert node.leader_term == 2
     assert node.range(Range(b"a", b"\0")).revision == 1
     await node.close()
 
@@ -67,7 +68,7 @@ async def test_a_restart_finds_everything_and_leads_a_later_term() -> None:
     assert (values(node), node.state.keyspace.revision) == (before, revision)
     assert node.state.keyspace.compact_revision == 20
     assert node.state.leases.keys(7) == [b"key03"]
-    assert node.leader_term == 2
+    assert node.leader_term == 3
     await node.close()
 
 
@@ -315,11 +316,10 @@ async def test_nothing_is_freed_that_a_watcher_or_a_snapshot_still_reads() -> No
     assert node.state.keyspace.unpruned == 88
     await asyncio.sleep(0)
     assert heard == list(range(95, 102))
-    maintenance._snapshot = asyncio.ensure_future(asyncio.sleep(0.001))
+    node.member.history_holds += 1
     maintenance._prune()
     assert node.state.keyspace.unpruned == 88
-    await maintenance._snapshot
-    maintenance._snapshot = None
+    node.member.history_holds -= 1
     maintenance._prune()
     assert node.state.keyspace.unpruned == 0
     await node.close()
@@ -344,7 +344,7 @@ class TestLeases:
         node.watch(b"k", b"", 0, lambda events, revision: heard.extend(events))
         await asyncio.sleep(9.9)
         assert values(node) == {b"k": b""}
-        assert node.lease_remaining_s(7) == pytest.approx(0.1)
+        assert await node.lease_remaining_s(7) == pytest.approx(0.1)
         await asyncio.sleep(0.2)
         assert values(node) == {}
         assert [event.deleted for event in heard] == [True]
@@ -359,10 +359,10 @@ class TestLeases:
         await node.propose(LeaseGrant(7, 10))
         for _ in range(5):
             await asyncio.sleep(8)
-            assert node.renew_lease(7) == 10
+            assert await node.renew_lease(7) == 10
         await asyncio.sleep(10.1)
         with pytest.raises(MvccError, match="etcdserver: requested lease not found"):
-            node.renew_lease(7)
+            await node.renew_lease(7)
         await node.close()
 
     async def test_a_restart_grants_the_whole_ttl_again(self) -> None:
@@ -502,7 +502,7 @@ async def run_writers(
 
 def abandon(node: Node) -> None:
     """The process is gone: nothing of it may run on."""
-    node._leases.close()
+    node._expiry.close()
     if node._maintenance._prune_timer is not None:
         node._maintenance._prune_timer.cancel()
 
@@ -610,6 +610,7 @@ async def test_metrics_carry_etcds_names() -> None:
     assert sample["etcd_server_is_leader"] == 1
     assert sample["etcd_debugging_mvcc_keys_total"] == 1
     assert sample["etcd_mvcc_db_total_size_in_bytes"] == 2
-    assert sample["etcd_server_proposals_applied_total"] == 2
+    # The founding entry, the leader's own, and the put.
+    assert sample["etcd_server_proposals_applied_total"] == 3
     assert sample["etcd_disk_wal_write_bytes"] > 0
     await node.close()
