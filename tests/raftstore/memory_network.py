@@ -1,4 +1,4 @@
-"""Members of one cluster in one process: a network of queues that can be cut, and the members on it.
+"""Members of one cluster in one process, on a network that can be cut.
 
 Messages arrive after a short time, in order; what would cross a cut is lost. `sim_*` has a network
 that does worse; this one is for tests of one thing at a time.
@@ -177,7 +177,7 @@ class MemoryCluster:
 
     async def until(self, found: Callable[[], Any], timeout_s: float = 30.0) -> Any:
         async with asyncio.timeout(timeout_s):
-            while not (result := found()):
+            while not (result := found()):  # noqa: ASYNC110 - the answer is in many members
                 await asyncio.sleep(0.01)
         return result
 
