@@ -6,6 +6,8 @@ from enum import Enum
 from math import inf
 from typing import Any
 
+import msgspec
+
 from sim.model import Kv
 
 
@@ -45,10 +47,10 @@ class Operation:
 
     def __str__(self) -> str:
         end = "" if self.returned_s == inf else f"{self.returned_s:.4f}"
-        said = self.error or self.result
+        said = self.error or show(self.result)
         return (
             f"#{self.number} {self.client} at {self.served_by} [{self.invoked_s:.4f}, {end}] "
-            f"{self.request!r} -> {self.outcome.value} {said!r}"
+            f"{show(self.request)} -> {self.outcome.value} {said}"
         )
 
 
@@ -72,6 +74,8 @@ class WatchLog:
     first: int
     heard: list[tuple[int, Sequence[Change]]] = field(default_factory=list)
     upto: int = 0
+    # The store's own, while it lives.
+    watcher: Any = None
 
     def __str__(self) -> str:
         return f"watch of {self.client} at {self.served_by} from {self.first}"
@@ -98,3 +102,20 @@ class History:
     has_quota: bool = False
     leases_over_s: float = inf
     end_s: float = inf
+
+
+def show(value: Any) -> str:
+    """Requests and results with what is not as it always is."""
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        shown = [
+            f"{field.name}={show(found)}"
+            for field in fields
+            if (found := getattr(value, field.name)) != field.default
+        ]
+        return f"{type(value).__name__}({', '.join(shown)})"
+    if isinstance(value, list):
+        return f"[{', '.join(show(item) for item in value)}]"
+    if isinstance(value, Enum):
+        return value.name
+    return repr(value)
