@@ -127,7 +127,7 @@ class Leader:
     def own_disk_reached(self, index: int) -> None:
         own = self.progress.get(self._id)
         if own is not None and own.match_index != index:
-            own.match_index = index
+            own.matched(index, self._log.held_from())
             self._commit()
 
     def _commit(self) -> None:
