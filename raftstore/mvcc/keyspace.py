@@ -33,6 +33,10 @@ class Keyspace:
         # Per revision from `_first_change` on: one version, or a tuple of them.
         self._changes: list[KeyValue | tuple[KeyValue, ...]] = []
         self._first_change = FIRST_REVISION + 1
+        # The first revision whose changes, from the one at this place on, may have left
+        # unreadable versions.
+        self._prune_from = FIRST_REVISION + 1
+        self._prune_place = 0
         self.size_bytes = 0
 
     # -- writing: the state machine calls put and delete, then record, once per revision
@@ -115,7 +119,11 @@ class Keyspace:
         return found, more
 
     def changes_of(self, revision: int) -> tuple[KeyValue, ...]:
-        """What `revision` changed; it must not be compacted away."""
+        """What `revision` changed; it must not be compacted away. Nothing, where a restored backup
+        has left a gap before the compacted revision."""
+        if revision < self._first_change:
+            assert revision == self.compact_revision, "compacted changes were asked for"
+            return ()
         change = self._changes[revision - self._first_change]
         return change if isinstance(change, tuple) else (change,)
 
@@ -145,69 +153,82 @@ class Keyspace:
     @property
     def unpruned(self) -> int:
         """How many compacted revisions are still in memory."""
-        return max(0, min(self.compact_revision, self.revision + 1) - self._first_change)
+        under_way = int(self._prune_from <= self.compact_revision)
+        return max(self.compact_revision - self._first_change, under_way)
 
-    def prune(self, revision_limit: int) -> bool:
-        """Free what at most `revision_limit` compacted revisions hold; whether that was all."""
-        upto = min(self._first_change + revision_limit, self.compact_revision)
-        for revision in range(self._first_change, upto):
-            for kv in self.changes_of(revision):
-                self._prune_key(kv.key)
-        if upto > self._first_change:
-            del self._changes[: upto - self._first_change]
-            self._first_change = upto
-        if self._first_change < self.compact_revision:
-            return False
-        # What the compacted revision itself replaced; its own events stay (a watch may begin
-        # there, and must see a deletion too: etcd-io/etcd#19179).
-        if self.compact_revision > FIRST_REVISION:
-            for kv in self.changes_of(self.compact_revision):
-                self._prune_key(kv.key)
-        return True
+    def prune(self, limit: int) -> bool:
+        """Free at most about `limit` versions that the compaction has made unreadable; whether
+        that was all."""
+        while self._prune_from <= self.compact_revision and limit > 0:
+            limit = self._prune_revision(limit)
+        # The changes of the compacted revision itself stay: a watch may begin there, and must see
+        # a deletion too (etcd-io/etcd#19179).
+        first = min(self._prune_from, self.compact_revision)
+        if first > self._first_change:
+            del self._changes[: first - self._first_change]
+            self._first_change = first
+        return self._prune_from > self.compact_revision
 
-    def _prune_key(self, key: bytes) -> None:
-        """Drop the versions that no revision from the compaction on can see."""
+    def _prune_revision(self, limit: int) -> int:
+        """What is left of `limit`. One revision may end any number of keys, and one key may have
+        any number of versions: both go on at the next step."""
+        changes = self.changes_of(self._prune_from)
+        while self._prune_place < len(changes):
+            if limit <= 0:
+                return 0
+            freed = self._prune_key(changes[self._prune_place].key, limit)
+            if freed == limit:
+                return 0
+            limit -= freed + 1
+            self._prune_place += 1
+        self._prune_from += 1
+        self._prune_place = 0
+        return limit
+
+    def _prune_key(self, key: bytes, limit: int) -> int:
+        """Drop the oldest versions that no revision from the compaction on can see, at most
+        `limit`; returns how many."""
         older = self._older.get(key)
         if older is None:
-            return
+            return 0
         seen = bisect_right(older, self.compact_revision, key=_mod_revision) - 1
         live = self.live.get(key)
         if live is not None and live.mod_revision <= self.compact_revision:
             seen = len(older)
         elif seen >= 0 and older[seen].version == 0:
             seen += 1
-        for kv in older[: max(seen, 0)]:
+        freed = max(0, min(seen, limit))
+        for kv in older[:freed]:
             self.size_bytes -= len(kv.value)
-        del older[: max(seen, 0)]
+        del older[:freed]
         if not older:
             del self._older[key]
             if live is None:
                 self._dead_keys.remove(key)
                 self.size_bytes -= len(key)
+        return freed
 
-    # -- loading a snapshot
+    # -- loading a snapshot: keys, then what the compacted revision changed, then changes since
 
-    def load_key(self, kv: KeyValue) -> None:
-        """A key as of the snapshot's compacted revision."""
-        self.live[kv.key] = kv
-        self.size_bytes += len(kv.key) + len(kv.value)
+    def load_keys(self, kvs: Sequence[KeyValue]) -> None:
+        """Keys as of the snapshot's compacted revision, in order, behind those loaded before."""
+        keys = [kv.key for kv in kvs]
+        self.live.update(zip(keys, kvs, strict=True))
+        self.live_keys.extend(keys)
+        self.size_bytes += sum(len(kv.key) + len(kv.value) for kv in kvs)
 
-    def finish_keys(self, compact_revision: int, kept: tuple[KeyValue, ...]) -> None:
+    def begin_changes(self, compact_revision: int, kept: tuple[KeyValue, ...]) -> None:
         """All keys are loaded; `kept` are the changes of `compact_revision` itself."""
-        self.live_keys = SortedKeys.from_sorted(sorted(self.live))
         self.compact_revision = compact_revision
         self.revision = max(FIRST_REVISION, compact_revision)
-        self._first_change = self.revision + 1
+        self._first_change = self._prune_from = self.revision + 1
         if kept:
             self._first_change = compact_revision
             self._changes = [kept[0] if len(kept) == 1 else kept]
 
-    def load_change(self, versions: Sequence[KeyValue]) -> None:
-        """The changes of the next revision, as `changes_of` gave them."""
-        revision = self.revision + 1
-        self.record(revision, [self._load_version(kv) for kv in versions])
-
-    def _load_version(self, kv: KeyValue) -> Event:
+    def load_version(self, kv: KeyValue) -> Event:
+        """A change of the next revision, to be recorded with the others. Raises KeyError where a
+        key ends that does not live."""
         if kv.version == 0:
             return self.delete(kv.key, kv.mod_revision)
         return self.put(kv.key, kv.value, kv.lease, kv.mod_revision)

@@ -19,15 +19,20 @@ class SortedKeys:
     def __len__(self) -> int:
         return self._size
 
-    @classmethod
-    def from_sorted(cls, keys: list[bytes]) -> "SortedKeys":
-        """Of keys that are in order and without repeats. Blocks are left half full."""
-        made = cls()
-        step = BLOCK_KEYS_MAX // 2
-        made._blocks = [keys[i : i + step] for i in range(0, len(keys), step)]
-        made._maxes = [block[-1] for block in made._blocks]
-        made._size = len(keys)
-        return made
+    def extend(self, keys: list[bytes]) -> None:
+        """Add keys that are in order, without repeats and behind all that are there. Blocks are
+        left half full."""
+        if not keys:
+            return
+        self._size += len(keys)
+        room = BLOCK_KEYS_MAX // 2
+        if self._blocks and len(self._blocks[-1]) + len(keys) <= room:
+            self._blocks[-1] += keys
+            self._maxes[-1] = keys[-1]
+            return
+        for i in range(0, len(keys), room):
+            self._blocks.append(keys[i : i + room])
+            self._maxes.append(self._blocks[-1][-1])
 
     def add(self, key: bytes) -> None:
         """Add a key that is not there."""
