@@ -4,6 +4,8 @@ import os
 
 # Read by grpc at import: its fork handlers print warnings whenever a child process is started.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# Connections of members that come and go are nothing to tell; ours are told by the transport.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import asyncio
 import gc

@@ -181,14 +181,15 @@ class RunningStore:
                 log.warning("members could not be compared: %s", error)
 
     async def _hand_over(self) -> None:
-        """So that nobody waits for an election when this member leaves."""
+        """So that nobody waits for an election when this member leaves: no longer than for one."""
         to = _successor(self.node)
         if to == NOBODY:
             return
         try:
-            await self.node.transfer_leadership(to)
+            async with asyncio.timeout(self._flags.election_ms / 1000):
+                await self.node.transfer_leadership(to)
             log.info("member %x leads now", to)
-        except (ClusterError, NodeError) as error:
+        except (ClusterError, NodeError, TimeoutError) as error:
             log.warning("leadership could not be handed over to %x: %s", to, error)
 
 
