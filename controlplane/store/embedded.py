@@ -10,15 +10,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from prometheus_client.registry import Collector
+
 from base.clock import Clock, LoopClock
+from controlplane.store import raftleader
 from controlplane.store.protocol import (
     Compacted,
     Compare,
     CompareTarget,
     Event,
     KeyValue,
+    Leadership,
+    Lost,
     Op,
     RangeResult,
+    Sink,
     Store,
     StoreError,
     TooLarge,
@@ -59,21 +65,28 @@ async def open_embedded(data_dir: Path, clock: Clock, rng: random.Random) -> "Em
     # Under virtual time no thread can be waited for: the disk is waited for on the loop.
     options = Options(use_threads=not isinstance(clock, LoopClock))
     try:
-        return EmbeddedStore(await Node.open(data_dir, clock, rng, options))
+        return EmbeddedStore(await Node.open(data_dir, clock, rng, options), clock)
     except DiskError as error:
         raise StoreError(str(error)) from error
 
 
 class EmbeddedStore(Store):
-    """`node` shows what is not of the protocol; `metrics` is to be registered with Prometheus."""
+    """`node` shows what is not of the protocol."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, clock: Clock) -> None:
         self.node = node
-        self.metrics = node.metrics
+        self._clock = clock
+
+    @property
+    def metrics(self) -> Collector:
+        return self.node.metrics
+
+    async def check(self) -> str:
+        if self.node.failure is not None or self.node.stopped.is_set():
+            return "etcdserver: server stopped"
+        return "" if self.node.leader else "etcdserver: no leader"
 
     async def failed(self) -> str:
-        """Returns when the store has stopped by itself, with the reason in one line: its process
-        has nothing to answer with and should end. A store that is closed has not failed."""
         await self.node.stopped.wait()
         if self.node.failure is None:
             await asyncio.get_running_loop().create_future()
@@ -90,6 +103,7 @@ class EmbeddedStore(Store):
         try:
             check.check_txn(command)
             if is_read_only(command):
+                await self.node.read_barrier()
                 return _txn_result(self.node.read_txn(command))
             return _txn_result(await self.node.propose(command))
         except (mvcc.MvccError, NodeError) as error:
@@ -110,6 +124,8 @@ class EmbeddedStore(Store):
         )
         try:
             check.check_range(request)
+            if not revision:
+                await self.node.read_barrier()
             result = self.node.range(request)
         except (mvcc.MvccError, NodeError) as error:
             raise _translated(error) from error
@@ -126,10 +142,17 @@ class EmbeddedStore(Store):
         key: bytes,
         range_end: bytes,
         start_revision: int,
-        sink: Callable[[Sequence[Event], int], None],
+        sink: Sink,
+        lost: Lost | None = None,
     ) -> Watcher:
         try:
-            return self.node.watch(key, range_end, start_revision, partial(_forward, sink))
+            return self.node.watch(
+                key,
+                range_end,
+                start_revision,
+                partial(_forward, sink),
+                None if lost is None else lambda revision: lost(Compacted(revision)),
+            )
         except (mvcc.MvccError, NodeError) as error:
             raise _translated(error) from error
 
@@ -143,7 +166,7 @@ class EmbeddedStore(Store):
 
     async def lease_keepalive(self, lease_id: int) -> int:
         try:
-            return self.node.renew_lease(lease_id)
+            return await self.node.renew_lease(lease_id)
         except LeaseNotFound:
             return 0
         except NodeError as error:
@@ -153,12 +176,17 @@ class EmbeddedStore(Store):
         await self._propose(mvcc.LeaseRevoke(lease_id))
 
     @property
-    def revision(self) -> int:
-        return self.node.state.keyspace.revision
+    def leader_term(self) -> int:
+        """The term in which this member leads, 0 where it does not."""
+        return self.node.leader_term
+
+    async def lead(self, name: str, identity: str) -> Leadership:
+        """Tied to raft: who leads there leads here, in the same term."""
+        return await raftleader.lead(self, lambda: self.leader_term, self._clock, name, identity)
 
     @property
-    def leader_term(self) -> int:
-        return self.node.leader_term
+    def revision(self) -> int:
+        return self.node.state.keyspace.revision
 
     async def close(self) -> None:
         await self.node.close()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from prometheus_client.registry import Collector
+
 
 class StoreError(Exception):
     """The store could not answer: no quorum, no space, stopped. Nothing is known of the write."""
@@ -15,10 +17,12 @@ class TooLarge(StoreError):
 
 
 class Compacted(StoreError):
-    """The revision asked for is older than the history that is kept."""
+    """The revision asked for is older than the history that is kept, which begins at
+    `compact_revision` (0: the store did not say)."""
 
     def __init__(self, compact_revision: int) -> None:
-        super().__init__(f"required revision has been compacted, oldest is {compact_revision}")
+        oldest = f", oldest is {compact_revision}" if compact_revision else ""
+        super().__init__(f"required revision has been compacted{oldest}")
         self.compact_revision = compact_revision
 
 
@@ -115,6 +119,27 @@ class Watcher(Protocol):
     def cancel(self) -> None: ...
 
 
+Sink = Callable[[Sequence[Event], int], None]
+Lost = Callable[[StoreError], None]
+
+
+class Leadership(Protocol):
+    """Won by `Store.lead`, and over once `lost` returns."""
+
+    @property
+    def fence(self) -> Compare:
+        """Holds as long as nobody else has won: what every write of a leader compares."""
+        ...
+
+    async def lost(self) -> None:
+        """Returns when this process leads no longer, as far as it can know."""
+        ...
+
+    async def resign(self) -> None:
+        """Let somebody else win, at once where the store can be reached."""
+        ...
+
+
 class Store(Protocol):
     """A replicated map of bytes with revisions. An acknowledged write is on a quorum's disks and
     visible to every read that starts later."""
@@ -144,12 +169,15 @@ class Store(Protocol):
         key: bytes,
         range_end: bytes,
         start_revision: int,
-        sink: Callable[[Sequence[Event], int], None],
+        sink: Sink,
+        lost: Lost | None = None,
     ) -> Watcher:
         """Call `sink(events, revision)` for the range's changes from `start_revision` (0: from
-        now) on, in order, each revision's events in one call and none twice. `sink` runs on the
-        loop and must not block; in the embedded store it has run before the write that caused it
-        is acknowledged. Raises Compacted."""
+        now) on, in order, each revision's events in one call and none twice; with no events,
+        nothing else happened up to `revision`. `sink` runs on the loop and must not block; in
+        the embedded store it has run before the write that caused it is acknowledged. Raises
+        Compacted; where the store is remote, that, and whatever else ends the watch from its
+        side, is told to `lost`, once."""
         ...
 
     async def compact(self, revision: int) -> None:
@@ -164,14 +192,29 @@ class Store(Protocol):
 
     async def lease_revoke(self, lease_id: int) -> None: ...
 
-    @property
-    def revision(self) -> int:
-        """The revision applied here."""
+    async def lead(self, name: str, identity: str) -> Leadership:
+        """Wait until this process, called `identity`, leads whatever `name` stands for; nobody
+        else does by then, or their fence holds no longer."""
         ...
 
     @property
-    def leader_term(self) -> int:
-        """The term in which this process leads, 0 where it does not: what writes are fenced by."""
+    def revision(self) -> int:
+        """The highest revision that this process knows of."""
+        ...
+
+    @property
+    def metrics(self) -> Collector:
+        """To be registered with Prometheus."""
+        ...
+
+    async def check(self) -> str:
+        """What keeps the store from answering, in one line; empty where nothing does. Takes two
+        seconds at most."""
+        ...
+
+    async def failed(self) -> str:
+        """Returns when the store has stopped by itself and will not come back, with the reason
+        in one line. A store that is closed, or that cannot be reached for now, has not failed."""
         ...
 
     async def close(self) -> None: ...

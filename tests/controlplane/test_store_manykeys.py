@@ -38,7 +38,7 @@ async def test_every_opening_finds_what_was_acknowledged(tmp_path: Path) -> None
     compacted = 1
     for _ in range(5):
         node = await Node.open(tmp_path / "store", SystemClock(), chance, OPTIONS)
-        store = EmbeddedStore(node)
+        store = EmbeddedStore(node, SystemClock())
         assert await contents(store) == model
         for step in range(1200):
             await write(store, model, chance)
