@@ -94,9 +94,9 @@ class KvService:
 
 async def until_freed(node: "Node") -> None:
     """Wait until what is compacted is freed; snapshots and watchers of the past hold that up."""
-    while node.failure is None and node.state.keyspace.unpruned:
+    while node.failure is None and node.state.keyspace.unpruned:  # noqa: ASYNC110
         # The freeing is in slices that tell nobody of their end.
-        await asyncio.sleep(_FREED_POLL_S)  # noqa: ASYNC110
+        await asyncio.sleep(_FREED_POLL_S)
 
 
 _FREED_POLL_S: Final = 0.01

@@ -265,12 +265,15 @@ _Part = RangeResult | PutResult | DeleteRangeResult | TxnResult
 
 
 def _operation_response(part: _Part) -> rpc.ResponseOp:
-    """Inside a transaction a header says the revision and nothing else, as in etcd."""
+    """Inside a transaction a header says the revision and nothing else, and that of a transaction
+    inside it nothing at all: so it is in etcd."""
     made = rpc.ResponseOp()
     name, build = _PARTS[type(part)]
     response = getattr(made, name)
     response.CopyFrom(build(part))
-    response.header.revision = part.revision
+    response.header.SetInParent()
+    if not isinstance(part, TxnResult):
+        response.header.revision = part.revision
     return made
 
 

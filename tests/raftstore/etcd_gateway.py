@@ -39,7 +39,8 @@ class Refused(Exception):
 class Etcd:
     def __init__(self, directory: Path) -> None:
         client, peer = _free_port(), _free_port()
-        self._base = f"http://127.0.0.1:{client}/v3/"
+        self.address = f"127.0.0.1:{client}"
+        self._base = f"http://{self.address}/v3/"
         peer_url, client_url = f"http://127.0.0.1:{peer}", f"http://127.0.0.1:{client}"
         flags = {
             "--data-dir": str(directory),
