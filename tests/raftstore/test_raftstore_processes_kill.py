@@ -19,6 +19,8 @@ from raftstore.founding import cluster_id_of, member_id_of
 CLIENTS = 2
 KILLS = 20
 LONG_KILLS = 200
+Harm = Callable[[], list[float]]
+Print = Callable[..., None]
 
 
 def can_cut_links() -> bool:
