@@ -1,4 +1,9 @@
-"""Making a Ready durable: on the loop where the disk is quick, in one writer thread where not."""
+"""Making a Ready durable: on the loop, or beside it in one writer thread.
+
+One writer alone is answered soonest when the loop itself waits for a quick disk: the way to a
+thread and back costs as much as the sync. Where several write, the loop has their requests to
+read and their answers to write meanwhile, and what arrives during one sync shares the next.
+"""
 
 from collections import deque
 from collections.abc import Sequence
@@ -12,13 +17,17 @@ from raftstore.metrics import Metrics
 # Below this a sync costs the loop less than the way to a thread and back.
 INLINE_SYNC_MAX_S = 0.0005
 _WINDOW = 9
+# While the loop waits for the disk it cannot see who else would write: so it looks now and then.
+_LOOK_EVERY = 32
 
 
 class SyncPacer:
-    """Decides from the median of the last syncs, so that one slow sync changes nothing."""
+    """Decides from the median of the last syncs, so that one slow sync changes nothing, and from
+    how many entries waited for this one."""
 
     def __init__(self) -> None:
         self._last_s: deque[float] = deque(maxlen=_WINDOW)
+        self._inline = 0
 
     def observe(self, duration_s: float) -> None:
         self._last_s.append(duration_s)
@@ -31,6 +40,14 @@ class SyncPacer:
     @property
     def is_quick(self) -> bool:
         return self.median_s < INLINE_SYNC_MAX_S
+
+    def may_wait(self, entries: int) -> bool:
+        """Whether the loop waits for the sync of so many entries."""
+        self._inline += 1
+        if entries > 1 or self._inline % _LOOK_EVERY == 0 or not self.is_quick:
+            self._inline = 0
+            return False
+        return True
 
 
 class LogWriter:
@@ -58,11 +75,16 @@ class LogWriter:
         if not ready.must_sync:
             return None
         hard_state, self._waiting_hard_state = self._waiting_hard_state, None
-        if self._pacer.is_quick or not self._use_threads:
-            self._write_and_sync(hard_state, ready.entries)
+        if not self._use_threads or self._pacer.may_wait(len(ready.entries)):
+            self._write(hard_state, ready.entries)
+            self._sync()
             return None
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="raftstore-log")
+        if self._pacer.is_quick:
+            # Into the cache of the system: the thread needs the interpreter once, not thrice.
+            self._write(hard_state, ready.entries)
+            return self._thread.submit(self._sync)
         return self._thread.submit(self._write_and_sync, hard_state, ready.entries)
 
     def take_hard_state(self, changed: HardState | None) -> HardState:
@@ -86,12 +108,17 @@ class LogWriter:
             self._thread.shutdown(wait=False)
 
     def _write_and_sync(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        wal, metrics = self._wal, self._metrics
-        before_bytes = wal.written_bytes
-        wal.append(hard_state, entries)
-        metrics.wal_write_bytes += wal.written_bytes - before_bytes
+        self._write(hard_state, entries)
+        self._sync()
+
+    def _write(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
+        before_bytes = self._wal.written_bytes
+        self._wal.append(hard_state, entries)
+        self._metrics.wal_write_bytes += self._wal.written_bytes - before_bytes
+
+    def _sync(self) -> None:
         start_s = self._clock.monotonic_s()
-        wal.sync()
+        self._wal.sync()
         duration_s = self._clock.monotonic_s() - start_s
         self._pacer.observe(duration_s)
-        metrics.wal_fsync_s.observe(duration_s)
+        self._metrics.wal_fsync_s.observe(duration_s)

@@ -434,6 +434,16 @@ def test_one_slow_sync_does_not_change_the_pace() -> None:
     assert pacer.is_quick
 
 
+def test_the_loop_waits_for_one_writer_and_not_while_several_write() -> None:
+    pacer = SyncPacer()
+    waits = [pacer.may_wait(1) for _ in range(64)]
+    assert waits.count(False) == 2, "now and then it looks whether others write"
+    assert not pacer.may_wait(2)
+    for _ in range(9):
+        pacer.observe(0.005)
+    assert not pacer.may_wait(1), "a slow disk is never waited for"
+
+
 class PowerLoss(BaseException):
     """Stops the process: no handler of the code under test may run on."""
 
