@@ -51,13 +51,14 @@ class Proposals:
         self._timeout_s = timeout_s
         self._forward = forward
         # Ids of two members, or of two starts of one, do not meet.
-        self._next_id = rng.getrandbits(62) + 1
+        self._life = self._next_id = rng.getrandbits(62) + 1
         self._next_number = 1
         # In the order of their deadlines.
         self._pending: dict[int, _Pending] = {}
         self._waiting: dict[int, None] = {}
-        # What the last Forward of each member in this term was: the same does not come again.
-        self._heard: dict[int, tuple[int, int]] = {}
+        # The number of the last Forward of each member's life in a term: none is taken twice.
+        self._heard: dict[tuple[int, int], int] = {}
+        self._heard_term = 0
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -116,7 +117,7 @@ class Proposals:
 
     def _send_batch(self, batch: list[tuple[int, bytes]]) -> None:
         raft = self._raft
-        message = Forward(raft.id, raft.leader, raft.term, self._next_number, batch)
+        message = Forward(raft.id, raft.leader, raft.term, self._life, self._next_number, batch)
         self._next_number += 1
         self._forward(raft.leader, message)
 
@@ -147,9 +148,8 @@ class Proposals:
         ids = [proposal_id for proposal_id, _ in message.proposals]
         if raft.role is not Role.LEADER or raft.term != message.term:
             return ForwardRefused(raft.id, message.sender, message.term, ids)
-        if self._heard.get(message.sender, (0, 0)) >= (raft.term, message.number):
+        if not self._is_new(message):
             return None
-        self._heard[message.sender] = raft.term, message.number
         if raft.log.last_index - raft.log.committed > _UNCOMMITTED_MAX:
             return ForwardRefused(raft.id, message.sender, message.term, ids)
         for place, (_, data) in enumerate(message.proposals):
@@ -158,6 +158,16 @@ class Proposals:
             except NotLeader:
                 return ForwardRefused(raft.id, message.sender, message.term, ids[place:])
         return None
+
+    def _is_new(self, message: Forward) -> bool:
+        if self._heard_term != message.term:
+            self._heard_term = message.term
+            self._heard.clear()
+        who = message.sender, message.life
+        if message.number <= self._heard.get(who, 0):
+            return False
+        self._heard[who] = message.number
+        return True
 
     def refused(self, message: ForwardRefused) -> None:
         for proposal_id in message.ids:

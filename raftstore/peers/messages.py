@@ -11,12 +11,13 @@ from raftstore.mvcc.hashing import HashResult
 
 class Forward(msgspec.Struct, frozen=True, array_like=True, tag=32):
     """Proposals, each with its id, for who leads in `term` and for nobody else: a member that does
-    not lead in a term now never will again. `number` grows with each Forward of this sender, so
-    that one that comes twice is told."""
+    not lead in a term now never will again. `life` is one start of the sender; `number` grows with
+    each Forward of that, so that one that comes twice is told."""
 
     sender: int
     to: int
     term: int
+    life: int
     number: int
     proposals: list[tuple[int, bytes]]
 

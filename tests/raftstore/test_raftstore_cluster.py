@@ -74,6 +74,15 @@ async def test_a_write_under_way_when_leaders_change_is_made_once() -> None:
         assert other.state.keyspace.revision == 3
 
 
+async def test_a_follower_that_was_started_again_writes_on() -> None:
+    async with MemoryCluster(3) as cluster:
+        await cluster.leader()
+        follower = cluster.followers()[0]
+        await put(follower, b"before")
+        await cluster.crash(follower.member_id)
+        await put(await cluster.start(follower.member_id), b"after")
+
+
 async def test_a_leader_without_a_quorum_answers_nothing() -> None:
     async with MemoryCluster(3) as cluster:
         leader = await cluster.leader()
