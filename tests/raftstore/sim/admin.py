@@ -75,7 +75,14 @@ class Admin:
     async def replace(self, machine: Machine) -> None:
         async with self._lock:
             if machine.name in self._world.machines:
-                await self._replace(machine)
+                await self._remove(machine)
+            await self._add()
+
+    async def _remove_the_dead(self) -> None:
+        """While a voter is dead for good nothing can be added, and no other one be spared."""
+        for machine in list(self._world.machines.values()):
+            if machine.is_beyond_repair:
+                await self._remove(machine)
 
     async def _replace(self, machine: Machine) -> None:
         """Remove first: who is dead must not count any more when the new one comes."""
@@ -93,6 +100,8 @@ class Admin:
                 break
             except _TRY_AGAIN as error:
                 self._world.trace.say(f"{machine.name} is not removed: {error!r}")
+                if not machine.is_beyond_repair:
+                    await self._remove_the_dead()
                 await asyncio.sleep(0.5)
         self.changes += 1
         self._world.retire(machine)
@@ -123,6 +132,7 @@ class Admin:
                 await self.ask(lambda node: node.change_membership(question))
             except _TRY_AGAIN as error:
                 self._world.trace.say(f"{machine.name} is not added: {error!r}")
+                await self._remove_the_dead()
                 await asyncio.sleep(0.5)
 
     async def _promote(self, machine: Machine) -> None:
@@ -131,8 +141,8 @@ class Admin:
             record = (await self._members()).get(member_id)
             if record is None or not record.is_learner:
                 return
-            if machine.damage is not None and not machine.is_up:
-                # It will never catch up: whoever finds it so replaces it.
+            if machine.is_beyond_repair:
+                # It will never catch up: it is replaced.
                 return
             try:
                 await self.ask(lambda node: node.change_membership(PromoteMember(member_id)))
@@ -141,6 +151,7 @@ class Admin:
                 await asyncio.sleep(0.5)
             except _TRY_AGAIN as error:
                 self._world.trace.say(f"{machine.name} is not promoted: {error!r}")
+                await self._remove_the_dead()
                 await asyncio.sleep(0.5)
 
     async def _members(self) -> dict[int, MemberRecord]:

@@ -58,7 +58,7 @@ class Machine:
         # Where others are to be reached, for one that joins: as --initial-cluster tells it.
         self.peers: dict[int, list[str]] = {}
         self.lives = 0
-        self._over = False
+        self.is_beyond_repair = False
         self.damage: tuple[Path, int] | None = None
         self._loop = loop
         self._network = network
@@ -174,7 +174,7 @@ class Machine:
 
     def start_again(self) -> None:
         """Unless it runs, or is never to run again."""
-        if self._life is None and not self._over:
+        if self._life is None and not self.is_beyond_repair:
             self.start()
 
     def bury(self) -> None:
@@ -195,11 +195,11 @@ class Machine:
 
     def give_up(self) -> None:
         """The disk is beyond repair: the machine is not started any more."""
-        self._over = True
+        self.is_beyond_repair = True
 
     def end(self) -> None:
         """It is not in the cluster any more."""
-        self._over = True
+        self.is_beyond_repair = True
         if self._life is not None:
             self._trace.say(f"{self.label} is switched off")
             self._end()

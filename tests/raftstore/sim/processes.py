@@ -247,3 +247,4 @@ def _bury(loop: SimLoop) -> None:
             # It waits for something in its `finally`, or is the one that runs: it ends with the
             # loop.
             continue
+    loop.run_until_complete(loop.shutdown_asyncgens())
