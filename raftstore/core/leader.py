@@ -7,9 +7,9 @@ all that came meanwhile shares a message.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from raftstore.core.handover import Handover
 from raftstore.core.log import RaftLog
 from raftstore.core.messages import (
-    NOBODY,
     AppendEntries,
     AppendEntriesResponse,
     Entry,
@@ -33,7 +33,7 @@ class Leader:
     def __init__(self, config: Config, term: int, log: RaftLog) -> None:
         self.progress: dict[int, Progress] = {}
         self.first_index = log.last_index + 1
-        self.transferee = NOBODY
+        self.handover = Handover(config.election_ticks)
         self._config = config
         self._id = config.member_id
         self._term = term
@@ -44,8 +44,6 @@ class Leader:
         self._heartbeat_due = False
         self._heartbeat_elapsed_ticks = 0
         self._quorum_elapsed_ticks = 0
-        self._transfer_elapsed_ticks = 0
-        self._timeout_now_sent = False
         # Members that a change left out are told so; the index is that of the change.
         self._leaving: dict[int, int] = {}
         for member in log.memberships.latest.members:
@@ -105,10 +103,7 @@ class Leader:
             self._heartbeat_due = True
             for _, progress in self._peers:
                 progress.beat()
-        if self.transferee:
-            self._transfer_elapsed_ticks += 1
-            if self._transfer_elapsed_ticks >= self._config.election_ticks:
-                self.transferee = NOBODY
+        self.handover.tick()
         self._quorum_elapsed_ticks += 1
         if self._quorum_elapsed_ticks < self._config.election_ticks:
             return True
@@ -157,7 +152,7 @@ class Leader:
             return
         progress.recent_active = True
         progress.heard(message.round)
-        if self._reads.wait_for_round:
+        if self._reads.waits_for_round:
             self._answers += self._reads.round_confirmed(self._confirmed_round())
 
     def _confirmed_round(self) -> int:
@@ -188,20 +183,16 @@ class Leader:
     # -- handing over (thesis, 3.10)
 
     def transfer(self, to: int) -> None:
-        if to == self.transferee:
-            return
         if to == self._id or to not in self._voters:
             raise ValueError(f"{to:x} is not another voter")
-        self.transferee = to
-        self._transfer_elapsed_ticks = 0
-        self._timeout_now_sent = False
+        self.handover.begin(to)
 
     @property
-    def _transfer_due(self) -> bool:
-        """The one it hands over to has all of the log, or could not win."""
-        if self.transferee == NOBODY or self._timeout_now_sent:
+    def _timeout_now_due(self) -> bool:
+        """Without all of the log it could not win."""
+        if not self.handover.waits_for_log:
             return False
-        return self.progress[self.transferee].match_index == self._log.last_index
+        return self.progress[self.handover.to].match_index == self._log.last_index
 
     def farewell(self, outbox: Outbox) -> None:
         """Left out by a committed change: all that still listen learn of it, and who has most of
@@ -217,7 +208,7 @@ class Leader:
         return bool(
             self._answers
             or self._round_due
-            or (self._peers and (self._heartbeat_due or self._transfer_due))
+            or (self._peers and (self._heartbeat_due or self._timeout_now_due))
             or any(self._append_due(p) or self._commit_due(p) for _, p in self._peers)
         )
 
@@ -246,9 +237,9 @@ class Leader:
             elif self._commit_due(progress):
                 # Nobody waits for the answer: what is lost is said again by the next heartbeat.
                 outbox.messages.append(self._heartbeat(peer, progress, 0))
-        if self._transfer_due:
-            self._timeout_now_sent = True
-            outbox.messages.append(TimeoutNow(self._id, self.transferee, self._term))
+        if self._timeout_now_due:
+            self.handover.told()
+            outbox.messages.append(TimeoutNow(self._id, self.handover.to, self._term))
         self._send_answers(outbox)
         self._let_go([m for m, i in self._leaving.items() if self.progress[m].told_commit >= i])
 
@@ -275,9 +266,8 @@ class Leader:
             if prev_term is None:
                 self._send_snapshot(outbox, peer, progress)
                 return
-            if not progress.has_room(self._config.in_flight_max):
-                entries: list[Entry] = []
-            else:
+            entries: list[Entry] = []
+            if progress.has_room(self._config.in_flight_max):
                 if first not in batches:
                     batches[first] = log.batch(first, self._config.append_size_max_bytes)
                 entries = batches[first]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
+from raftstore.core.follower import FOLLOWER_HANDLERS, Follower
 from raftstore.core.leader import LEADER_HANDLERS, Leader
 from raftstore.core.log import RaftLog
 from raftstore.core.membership import MembershipInDoubt, check_step, membership_entry
@@ -68,9 +69,7 @@ class Raft:
         self._votes: dict[int, bool] = {}
         self._lead: Leader | None = None
         self._reads = FollowerReads(rng)
-        # What is known to equal the log of this term's leader, and whether it is to be told.
-        self._matched = 0
-        self._match_due = False
+        self._following: Follower | None = None
         self._pre_votes_due = False
         self._outbox = Outbox()
         self._durable = stored.hard_state
@@ -93,7 +92,7 @@ class Raft:
     @property
     def transferee(self) -> int:
         """Whom this leader is handing over to, or NOBODY."""
-        return self._lead.transferee if self._lead is not None else NOBODY
+        return self._lead.handover.to if self._lead is not None else NOBODY
 
     # -- what the driver calls
 
@@ -139,7 +138,7 @@ class Raft:
     def _check_leads(self) -> Leader:
         if self._lead is None:
             raise NotLeader(self.leader)
-        if self._lead.transferee:
+        if self._lead.handover.to != NOBODY:
             raise NotLeader(NOBODY)
         return self._lead
 
@@ -148,8 +147,8 @@ class Raft:
         leader changes: ask again. Raises NotLeader where no leader is known."""
         if self._lead is not None:
             self._lead.read(Asked(self.id, context))
-        elif self.leader != NOBODY:
-            self._reads.ask(context)
+        elif self._following is not None:
+            self._following.read(context)
         else:
             raise NotLeader(NOBODY)
 
@@ -184,10 +183,9 @@ class Raft:
             or log.applied < min(log.committed, log.stable)
             or log.unstable_snapshot is not None
             or self._outbox
-            or self._match_due
             or self._pre_votes_due
-            or self._reads.is_waiting
             or (self._lead is not None and self._lead.has_work())
+            or (self._following is not None and self._following.has_work())
             or self._hard_state(log.stable) is not self._durable
         )
 
@@ -273,15 +271,14 @@ class Raft:
     def _begin_term(self, term: int, vote: int) -> None:
         self.term = term
         self.vote = vote
-        self._matched = 0
 
     def _take_role(self, role: Role, leader: int) -> None:
-        if leader != self.leader:
-            self._reads.forget()
+        self._reads.forget()
         self.role = role
         self.leader = leader
         self._lead = None
-        self._match_due = self._pre_votes_due = False
+        self._following = None
+        self._pre_votes_due = False
         self._elapsed_ticks = 0
         self._timeout_ticks = self._random_timeout_ticks()
 
@@ -386,60 +383,13 @@ class Raft:
 
     # -- following
 
-    def _follow(self, message: Message) -> None:
+    def _on_message_from_leader(self, message: Message) -> None:
         assert self._lead is None, "two leaders in one term (paper, 5.2)"
-        if self.role is Role.FOLLOWER and self.leader == message.sender:
-            self._elapsed_ticks = 0
-        else:
+        if self._following is None:
             self._take_role(Role.FOLLOWER, message.sender)
-
-    def _on_append_entries(self, message: AppendEntries) -> None:
-        self._follow(message)
-        log, prev = self.log, message.prev_log_index
-        if prev >= log.committed and log.term(prev) != message.prev_log_term:
-            self._refuse_append(message)
-            return
-        # What is committed is equal already.
-        log.append_from_leader(message.entries[max(log.committed - prev, 0) :])
-        self._has_matched(max(log.committed, prev + len(message.entries)))
-        log.commit_to(min(message.leader_commit, self._matched))
-
-    def _refuse_append(self, message: AppendEntries) -> None:
-        """Says where the logs may meet; it promises nothing, so it need not wait."""
-        prev = message.prev_log_index
-        hint = self.log.last_not_after(prev, message.prev_log_term)
-        term = self.log.term(hint) or 0
-        answer = AppendEntriesResponse(self.id, message.sender, self.term, False, hint, term, prev)
-        self._outbox.messages.append(answer)
-
-    def _on_install_snapshot(self, message: InstallSnapshot) -> None:
-        self._follow(message)
-        log, snapshot = self.log, message.snapshot
-        if snapshot.index > log.committed:
-            if log.term(snapshot.index) == snapshot.term:
-                log.commit_to(snapshot.index)
-            else:
-                log.restore(snapshot)
-        self._has_matched(log.committed)
-
-    def _has_matched(self, index: int) -> None:
-        """The leader is told in the next Ready, however many messages came: see `_fill_outbox`."""
-        self._matched = max(self._matched, index)
-        self._match_due = True
-
-    def _on_heartbeat(self, message: Heartbeat) -> None:
-        """The leader speaks only of a commit that this member has told to have. The answer says
-        that no later term was seen, which the disk need not keep: a later leader had the durable
-        votes of a majority, and that is of whom the next heartbeats must be answered."""
-        self._follow(message)
-        self.log.commit_to(message.leader_commit)
-        if message.round:
-            answer = HeartbeatResponse(self.id, message.sender, self.term, message.round)
-            self._outbox.messages.append(answer)
-
-    def _on_read_index_response(self, message: ReadIndexResponse) -> None:
-        contexts = self._reads.answered(message.context)
-        self._outbox.reads += [(context, message.index) for context in contexts]
+            self._following = Follower(self.id, self.leader, self.term, self.log, self._reads)
+        self._elapsed_ticks = 0
+        FOLLOWER_HANDLERS[type(message)](self._following, message)
 
     # -- leading
 
@@ -467,28 +417,21 @@ class Raft:
         """What is said only when a Ready is made, in which entries up to `stable` get durable."""
         if self._lead is not None:
             self._lead.send(self._outbox)
-            return
-        if self._pre_votes_due:
+        elif self._following is not None:
+            self._following.send(self._outbox, stable)
+        elif self._pre_votes_due:
             self._pre_votes_due = False
             self._request_votes(self.term + 1, self._outbox.messages, pre=True)
-        if self._match_due:
-            index = min(self._matched, stable)
-            self._match_due = index < self._matched
-            answer = AppendEntriesResponse(self.id, self.leader, self.term, True, index)
-            self._outbox.after_sync.append(answer)
-        if self._reads.is_waiting:
-            ask = ReadIndex(self.id, self.leader, self.term, self._reads.take())
-            self._outbox.messages.append(ask)
 
 
 _HANDLERS: dict[type[Message], Callable[[Raft, Any], None]] = {
     RequestVote: Raft._on_request_vote,
     RequestVoteResponse: Raft._on_request_vote_response,
-    AppendEntries: Raft._on_append_entries,
-    InstallSnapshot: Raft._on_install_snapshot,
-    Heartbeat: Raft._on_heartbeat,
     TimeoutNow: Raft._on_timeout_now,
-    ReadIndexResponse: Raft._on_read_index_response,
+    AppendEntries: Raft._on_message_from_leader,
+    InstallSnapshot: Raft._on_message_from_leader,
+    Heartbeat: Raft._on_message_from_leader,
+    ReadIndexResponse: Raft._on_message_from_leader,
     AppendEntriesResponse: Raft._on_message_to_leader,
     HeartbeatResponse: Raft._on_message_to_leader,
     ReadIndex: Raft._on_message_to_leader,

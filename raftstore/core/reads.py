@@ -33,7 +33,7 @@ class LeaderReads:
         return bool(self._waiting) and not self._rounds
 
     @property
-    def wait_for_round(self) -> bool:
+    def waits_for_round(self) -> bool:
         return bool(self._rounds)
 
     def round_starts(self, round_: int, commit: int) -> None:

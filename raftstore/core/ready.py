@@ -55,4 +55,4 @@ class Outbox:
     reads: list[tuple[int, int]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.messages or self.after_sync or self.reads)
+        return bool(self.messages or self.after_sync)
