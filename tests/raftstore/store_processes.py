@@ -185,15 +185,21 @@ def real_etcd(directory: Path, *flags: str) -> Iterator[str]:
 
 
 def etcdctl(
-    endpoint: str, *words: str, certificates: Certificates | None = None, check: bool = True
+    endpoint: str,
+    *words: str | Path,
+    certificates: Certificates | None = None,
+    check: bool = True,
+    text: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Debian's etcdctl, with the certificate of the user `client` where TLS is on."""
+    """Debian's etcdctl, with the certificate of the user `client` where TLS is on; `text` is its
+    input."""
     argv = ["etcdctl", f"--endpoints={endpoint}"]
     if certificates is not None:
         cert, key = certificates.pair("client")
         argv += [f"--cacert={certificates.ca}", f"--cert={cert}", f"--key={key}"]
     done = subprocess.run(
-        [*argv, *words],
+        [*argv, *map(str, words)],
+        input=text,
         env={**os.environ, "ETCDCTL_API": "3"},
         capture_output=True,
         text=True,

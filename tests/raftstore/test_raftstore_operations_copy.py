@@ -13,23 +13,12 @@ def fill(url: str) -> None:
     """More keys than a page, some of them replaced and deleted, and one with a lease."""
     for start in range(0, 250, 125):
         puts = "".join(f"put /registry/n{n:03} v{n}\n" for n in range(start, start + 125))
-        script = f"\n{puts}\n\n"
-        assert etcdctl_txn(url, script)
+        assert "SUCCESS" in etcdctl(url, "txn", text=f"\n{puts}\n\n").stdout
     etcdctl(url, "put", "/registry/n001", "again")
     etcdctl(url, "del", "/registry/n002")
     etcdctl(url, "put", "/other", "x" * 1000)
     lease = etcdctl(url, "lease", "grant", "900").stdout.split()[1]
     etcdctl(url, "put", "/registry/leased", "l", f"--lease={lease}")
-
-
-def etcdctl_txn(url: str, script: str) -> bool:
-    import subprocess
-
-    done = subprocess.run(
-        ["etcdctl", f"--endpoints={url}", "txn"], input=script, capture_output=True, text=True,
-        timeout=30, check=False, env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin"},
-    )  # fmt: skip
-    return "SUCCESS" in done.stdout
 
 
 def keys_of(url: str, prefix: str = "") -> dict[str, str]:
