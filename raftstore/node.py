@@ -275,8 +275,9 @@ class Node:
         """Return when what is read here is no older than this call (linearizable: thesis, 6.4).
         Raises NodeError."""
         self._check_running()
-        if self._raft.membership.voters == (self._raft.id,) and self.leader_term:
-            # Nobody else can have acknowledged anything, and what was is applied.
+        log, alone = self._raft.log, self._raft.membership.voters == (self._raft.id,)
+        if alone and self.leader_term and log.applied == log.committed:
+            # Nothing was acknowledged, by a learner either, that is not committed here.
             return
         future = self._reads.wait()
         self.schedule()
