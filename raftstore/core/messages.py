@@ -112,7 +112,7 @@ class AppendEntriesResponse(msgspec.Struct, frozen=True, array_like=True, tag=4)
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """`leader_commit` is nothing that the member is not known to have. `round` counts the leader's
     heartbeats: who answers one has seen no later term when it was sent, which confirms the reads
-    that waited for it (thesis, 6.4)."""
+    that waited for it (thesis, 6.4). Round 0 only tells of the commit, and is not answered."""
 
     sender: int
     to: int

@@ -55,7 +55,7 @@ class Cluster:
     def start(self, member: int) -> Raft:
         disk = self.disks[member]
         config = Config(
-            member, append_size_max_bytes=4, in_flight_max=3, ready_entries_max=3, election_ticks=6
+            member, append_size_max_bytes=4, in_flight_max=3, ready_entries_max=3, election_ticks=4
         )
         stored = Stored(disk.hard_state, disk.snapshot, list(disk.entries))
         return Raft(config, stored, random.Random(self.rng.random()))
@@ -65,13 +65,13 @@ class Cluster:
     def step(self) -> None:
         member = self.rng.choice(self.ids)
         dice = self.rng.random()
-        if dice < 0.015:
+        if dice < 0.02:
             self.crash(member)
-        elif dice < 0.02:
+        elif dice < 0.024:
             self.cut = set(self.rng.sample(self.ids, self.rng.randrange(len(self.ids))))
-        elif dice < 0.25:
+        elif dice < 0.28:
             self.cores[member].tick()
-        elif dice < 0.40:
+        elif dice < 0.45:
             self.ask_something(member)
         elif self.wire:
             member = self.deliver()

@@ -288,15 +288,47 @@ def test_a_snapshot_that_comes_during_a_sync_is_not_undone_by_it() -> None:
     assert ready.messages_after_sync == [AppendEntriesResponse(1, 2, 1, True, 9)]
 
 
-def test_entries_that_were_replaced_during_a_sync_are_not_taken_for_durable() -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_entries_that_were_replaced_during_a_sync_are_not_taken_for_durable(count: int) -> None:
     raft = follower(1, committed=1)
     raft.step(AppendEntries(2, 1, 1, 1, 1, [Entry(2, 1, b"old"), Entry(3, 1, b"old")], 1))
     raft.ready()
-    raft.step(AppendEntries(3, 1, 2, 1, 1, [Entry(2, 2, b"new")], 1))
+    new = [Entry(2 + place, 2, b"new") for place in range(count)]
+    raft.step(AppendEntries(3, 1, 2, 1, 1, new, 1))
     raft.advance()
     ready = raft.ready()
-    assert list(ready.entries) == [Entry(2, 2, b"new")]
-    assert ready.messages_after_sync == [AppendEntriesResponse(1, 3, 2, True, 2)]
+    assert list(ready.entries) == new
+    assert ready.messages_after_sync == [AppendEntriesResponse(1, 3, 2, True, 1 + count)]
+
+
+def test_a_snapshot_of_what_the_log_has_drops_nothing() -> None:
+    """Entry 3 may be committed by this member's word."""
+    raft = follower(1, 1, 1, committed=1)
+    raft.step(InstallSnapshot(2, 1, 1, SnapshotMeta(2, 1, Membership((1, 2, 3)))))
+    ready = raft.ready()
+    assert (ready.snapshot, raft.log.committed, raft.log.last_index) == (None, 2, 3)
+    assert ready.messages_after_sync == [AppendEntriesResponse(1, 2, 1, True, 2)]
+
+
+def test_an_old_snapshot_changes_nothing() -> None:
+    raft = follower(1, 1, 1, committed=2)
+    raft.step(InstallSnapshot(2, 1, 1, SnapshotMeta(1, 1, Membership((7,)))))
+    ready = raft.ready()
+    assert (ready.snapshot, raft.membership) == (None, THREE.membership)
+    assert ready.messages_after_sync == [AppendEntriesResponse(1, 2, 1, True, 2)]
+
+
+def test_one_vote_in_a_term() -> None:
+    raft = follower(1)
+    raft.step(RequestVote(2, 1, 5, 1, 1))
+    raft.step(RequestVote(3, 1, 5, 9, 4))
+    ready = raft.ready()
+    assert ready.messages_after_sync == [RequestVoteResponse(1, 2, 5, True)]
+    assert ready.messages == [RequestVoteResponse(1, 3, 5, False)]
+    raft.advance()
+    # It may say so again.
+    raft.step(RequestVote(2, 1, 5, 1, 1))
+    assert raft.ready().messages_after_sync == [RequestVoteResponse(1, 2, 5, True)]
 
 
 def test_a_follower_commits_no_further_than_the_message_matches() -> None:
