@@ -27,10 +27,12 @@ NODE = {
 TESTS = {
     "kubectl": "kubernetes-client",
     "etcd": "etcd-server",
+    "etcdctl": "etcd-client",
     "ip": "iproute2",
     "unshare": "util-linux",
     "script": "bsdutils",
     "pkill": "procps",
+    "git": "git",
 }
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 APT_S = 600.0

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster import packages, supervisor
+from cluster import mutants, packages, supervisor
 from cluster.errors import CommandError
 
 TOP = Path(__file__).resolve().parent.parent
@@ -65,9 +65,17 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("groups", nargs="*", help="only these groups (default: all)")
     parser.add_argument("--long", action="store_true", help="also the tests marked long")
+    parser.add_argument(
+        "--mutants",
+        nargs="*",
+        metavar="NAME",
+        help="instead: plant the defects of tests/mutants, and show which test finds each",
+    )
     arguments = parser.parse_args(argv)
     if not (TOP / "tests").is_dir():
         raise CommandError("the tests are in a checkout: run ./pinnace test there")
+    if arguments.mutants is not None:
+        return mutants.main(arguments.mutants)
     chosen = choose(groups(), arguments.groups)
     _install()
     options = ["--long"] if arguments.long else []

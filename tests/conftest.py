@@ -28,6 +28,8 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "kubectl": (lambda: shutil.which("kubectl") is not None, "needs kubectl on the PATH"),
     "iptables": (lambda: shutil.which("iptables-restore") is not None, "needs iptables"),
     "etcd": (lambda: shutil.which("etcd") is not None, "needs etcd-server"),
+    "etcdctl": (lambda: shutil.which("etcdctl") is not None, "needs etcd-client"),
+    "git": (lambda: shutil.which("git") is not None, "needs git"),
 }
 
 
