@@ -1,5 +1,6 @@
 """A raftstore member served over gRPC in this process, and clients of any etcd v3 endpoint."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -74,8 +75,16 @@ async def served(directory: Path, options: ServerOptions | None = None) -> Async
                 yield Served(node, server, client)
         finally:
             await server.stop(0.1)
+            await calls_ended()
     finally:
         await node.close()
+
+
+async def calls_ended() -> None:
+    """A call that was cancelled is over when grpc's own thread has said so."""
+    async with asyncio.timeout(5):
+        while any("cython" in repr(task.get_coro()) for task in asyncio.all_tasks()):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 async def refusal(call: Any) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Watch streams of a served member: complete, in order, without repeats, however slow the reader."""
+"""Watch streams of a served member: complete, in order, without repeats, however slow who reads."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -67,9 +67,6 @@ async def watching(client: Client, *metadata: tuple[str, str]) -> AsyncIterator[
         yield Stream(call)
     finally:
         call.cancel()
-        # The call's own tasks end now.
-        await call.code()
-        await asyncio.sleep(0.01)
 
 
 async def put(client: Client, key: bytes = b"k", value: bytes = b"v") -> int:
@@ -196,7 +193,7 @@ async def test_a_watch_of_the_future_is_silent_until_then(tmp_path: Path) -> Non
         await stream.ask_progress()
         await put_many(it.client, 5)
         answer = await stream.read()
-        assert [event.kv.mod_revision for event in answer.events][0] == 5
+        assert answer.events[0].kv.mod_revision == 5
 
 
 async def test_a_compacted_start_cancels_the_watch_and_says_what_is_left(tmp_path: Path) -> None:
@@ -372,5 +369,5 @@ def lose_leader(it: Served, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def _until(holds: Any) -> None:
     async with asyncio.timeout(5):
-        while not holds():
+        while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
