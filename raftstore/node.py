@@ -383,7 +383,7 @@ class Node:
     # -- Receiver: what the transport brings
 
     def receive(self, messages: Iterable[PeerMessage]) -> None:
-        if self.failure is None and not self._closed:
+        if self.failure is None and not self._closed and len(self._inbox) < _INBOX_MAX:
             self._inbox.extend(messages)
             self.schedule()
 
@@ -506,9 +506,10 @@ class Node:
             self._tick_is_due = False
             raft.tick()
             self._reads.tick()
-            self._proposals.hand_over()
+            self._proposals.tick()
         if self._seen_role != (raft.term, raft.leader, raft.role):
             self._role_changed()
+        self._proposals.hand_over()
         self._reads.ask()
 
     def _wait_for(self, saving: "Future[None]", ready: Ready) -> None:

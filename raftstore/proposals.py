@@ -56,6 +56,8 @@ class Proposals:
         # In the order of their deadlines.
         self._pending: dict[int, _Pending] = {}
         self._waiting: dict[int, None] = {}
+        # Sent back by who was taken for the leader: not to be sent to and fro without a pause.
+        self._refused: dict[int, None] = {}
         # The number of the last Forward of each member's life in a term: none is taken twice.
         self._heard: dict[tuple[int, int], int] = {}
         self._heard_term = 0
@@ -80,6 +82,10 @@ class Proposals:
                 # It is handing over.
                 pass
         self._waiting[proposal_id] = None
+
+    def tick(self) -> None:
+        self._waiting |= self._refused
+        self._refused.clear()
 
     def hand_over(self) -> None:
         """Give what waits to the leader, if there is one."""
@@ -129,12 +135,13 @@ class Proposals:
         if pending is None:
             return None
         self._waiting.pop(proposal_id, None)
+        self._refused.pop(proposal_id, None)
         return pending.future
 
     def term_applied(self, term: int) -> None:
         """An entry of `term` is applied: none of an earlier term can follow."""
         for proposal_id, pending in self._pending.items():
-            if pending.term < term:
+            if _NOT_HANDED_OVER < pending.term < term:
                 pending.term = _NOT_HANDED_OVER
                 self._waiting[proposal_id] = None
 
@@ -174,7 +181,7 @@ class Proposals:
             pending = self._pending.get(proposal_id)
             if pending is not None and pending.term == message.term:
                 pending.term = _NOT_HANDED_OVER
-                self._waiting[proposal_id] = None
+                self._refused[proposal_id] = None
 
     # -- the end of waiting
 

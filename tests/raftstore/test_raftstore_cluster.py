@@ -83,6 +83,17 @@ async def test_a_follower_that_was_started_again_writes_on() -> None:
         await put(await cluster.start(follower.member_id), b"after")
 
 
+async def test_a_followers_write_does_not_wait_for_a_tick() -> None:
+    async with MemoryCluster(3) as cluster:
+        await cluster.leader()
+        await put(cluster.followers()[0], b"first")
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        await put(cluster.followers()[0], b"second")
+        # There, to the other members and back, and the commit: four ways of a millisecond.
+        assert loop.time() - start_s < 0.006
+
+
 async def test_a_leader_without_a_quorum_answers_nothing() -> None:
     async with MemoryCluster(3) as cluster:
         leader = await cluster.leader()
