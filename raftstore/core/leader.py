@@ -281,8 +281,8 @@ class Leader:
             )
 
     def _send_snapshot(self, outbox: Outbox, peer: int, progress: Progress) -> None:
-        """Only to who lives: it may be large. Who does not is tried when it answers again."""
-        if not progress.recent_active:
+        """Only to who lives and stays: it may be large. The others are tried when they answer."""
+        if not progress.recent_active or peer in self._leaving:
             progress.pause()
             return
         snapshot = self._log.snapshot

@@ -357,25 +357,46 @@ def test_members_that_are_equally_far_are_sent_the_same_entries() -> None:
     assert one.entries is two.entries
 
 
-def test_a_snapshot_is_not_sent_to_who_does_not_answer() -> None:
+def leader_with_laggard() -> Raft:
+    """Member 1 leads; 3 lags behind what its log holds, and has not answered."""
     raft = leader_of_three()
     for number in range(3):
         raft.propose(b"%d" % number)
     settle(raft)
     raft.step(AppendEntriesResponse(2, 1, 2, True, 5))
     settle(raft)
-    raft.compact_log(5)
     raft.snapshot_taken(SnapshotMeta(5, 2, raft.log.membership_at(5)))
-    assert raft.progress[3].state is ProgressState.PROBE
+    raft.compact_log(5)
     raft.progress[3].probe(2)
     settle(raft)
     assert raft.progress[3].state is ProgressState.PROBE
+    return raft
+
+
+def test_a_snapshot_is_not_sent_to_who_does_not_answer() -> None:
+    raft = leader_with_laggard()
     raft.tick()
     settle(raft)
     raft.step(HeartbeatResponse(3, 1, 2, 1))
     sent = [m for m in raft.ready().messages if isinstance(m, InstallSnapshot)]
     assert sent == [InstallSnapshot(1, 3, 2, SnapshotMeta(5, 2, Membership((1, 2, 3))))]
     assert raft.progress[3].state is ProgressState.SNAPSHOT
+
+
+def test_a_snapshot_is_not_sent_to_who_is_removed() -> None:
+    raft = leader_with_laggard()
+    raft.propose_membership(MembershipChange(Membership((1, 2))))
+    raft.tick()
+    settle(raft)
+    raft.step(HeartbeatResponse(3, 1, 2, 1))
+    assert not any(isinstance(m, InstallSnapshot) for m in raft.ready().messages)
+    raft.advance()
+    # It is let go when the change is committed, at the latest after an election timeout.
+    raft.step(AppendEntriesResponse(2, 1, 2, True, 6))
+    for _ in range(10):
+        raft.tick()
+        settle(raft)
+    assert sorted(raft.progress) == [1, 2]
 
 
 def test_the_driver_may_send_a_newer_snapshot_than_the_log_knows_of() -> None:
