@@ -76,7 +76,7 @@ class Pages:
             return "RAFT NO LEADER"
         try:
             await (self._check_running() if serializable else self._check_linearizable())
-        except NodeError as error:
+        except (NodeError, _Unwell) as error:
             return f"RANGE ERROR:{error}"
         return ""
 

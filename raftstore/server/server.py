@@ -36,6 +36,9 @@ _OPTIONS: Final = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    # Calls that wait to be looked at; grpc would drop some from a thousand on.
+    ("grpc.server.max_pending_requests", 10_000),
+    ("grpc.server.max_pending_requests_hard_limit", 12_000),
     # With SO_REUSEPORT a second server on the port would start, and get half the calls.
     ("grpc.so_reuseport", 0),
 )
