@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from controlplane.store import flags as store_flags
+from controlplane.store.flags import StoreFlags
+
 
 @dataclass(frozen=True)
 class Flags:
@@ -20,6 +23,7 @@ class Flags:
     cluster_cidr: str
     event_ttl_s: int
     verbosity: int
+    store: StoreFlags
 
     @property
     def pki_dir(self) -> Path:
@@ -57,6 +61,7 @@ def parse(argv: Sequence[str]) -> Flags:
         help="pod addresses, /24 a node",
     )
     add("--event-ttl", type=_seconds, default=3600, help="seconds for which events are kept")
+    store_flags.add_flags(parser)
     add("-v", type=int, default=2, dest="verbosity", help="4 and above logs debug lines")
     given = parser.parse_args(argv)
     return Flags(
@@ -70,6 +75,7 @@ def parse(argv: Sequence[str]) -> Flags:
         cluster_cidr=given.cluster_cidr,
         event_ttl_s=given.event_ttl,
         verbosity=given.verbosity,
+        store=store_flags.read_flags(parser, given),
     )
 
 

@@ -47,13 +47,20 @@ async def _serve(flags: Flags) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     plane = ControlPlane(flags, SystemClock(), random.SystemRandom())
-    await plane.start()
+    stop = asyncio.ensure_future(stopped.wait())
+    # A start may have to wait for the store.
+    start = asyncio.ensure_future(plane.start())
+    await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not start.done():
+        start.cancel()
+        await asyncio.wait({start})
+        return
+    await start
     try:
         # What is loaded by now stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
         failed = asyncio.ensure_future(plane.failed())
-        stop = asyncio.ensure_future(stopped.wait())
         await asyncio.wait({failed, stop}, return_when=asyncio.FIRST_COMPLETED)
         for task in (failed, stop):
             task.cancel()

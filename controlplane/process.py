@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -15,12 +15,14 @@ from base.looplag import LoopLag
 from controlplane import bootstrap
 from controlplane.auth.rbac import Authorizer
 from controlplane.auth.user import AUTHENTICATED_GROUP, User, service_account_user
-from controlplane.compaction import compact_for_ever
+from controlplane.compaction import Compactor
 from controlplane.controllers.manager import METRICS as CONTROLLER_METRICS
 from controlplane.controllers.manager import Manager
+from controlplane.controllers.supervise import keep_running
 from controlplane.flags import Flags
 from controlplane.grpc import server as grpc_server
 from controlplane.grpc.tunnel import NodeTunnels
+from controlplane.leading import Leading, Part
 from controlplane.registry.api import Api
 from controlplane.registry.backing import Backing
 from controlplane.registry.event_leases import EventLeases
@@ -34,10 +36,12 @@ from controlplane.rest.server import RestServer
 from controlplane.scheduler.scheduler import METRICS as SCHEDULER_METRICS
 from controlplane.scheduler.scheduler import Scheduler
 from controlplane.store import Store, StoreError
-from controlplane.store.embedded import EmbeddedStore, open_embedded
+from controlplane.store.opening import open_store
+from kubeapi.errors import StatusError
 
 log = logging.getLogger("controlplane")
 
+STORE_PAUSE_S = 1.0
 RBAC_RESOURCES = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 RBAC_GROUP = "rbac.authorization.k8s.io"
 
@@ -57,7 +61,7 @@ class ControlPlane:
         self._tasks: list[asyncio.Task[None]] = []
         self._metrics = CollectorRegistry()
         self._ready = False
-        self._store: EmbeddedStore | None = None
+        self._store: Store | None = None
         self.api: Api | None = None
 
     async def start(self) -> None:
@@ -75,11 +79,10 @@ class ControlPlane:
         api = await self._open_api(store)
         self.api = api
         tunnels = NodeTunnels()
-        await self._listen(api, tunnels)
-        await self._run_controllers(api)
+        await self._listen(store, api, tunnels)
+        self._lead(store, api)
         lag = LoopLag(self._clock, self._metrics)
         lag.start()
-        self._tasks.append(asyncio.create_task(compact_for_ever(store, self._clock)))
 
         async def stop_measuring() -> None:
             lag.stop()
@@ -104,10 +107,10 @@ class ControlPlane:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._metrics)
 
-    async def _open_store(self) -> EmbeddedStore:
+    async def _open_store(self) -> Store:
         path = self._flags.data_dir / "store"
         try:
-            store = await open_embedded(path, self._clock, self._rng)
+            store = await open_store(self._flags.store, path, self._clock, self._rng)
         except (OSError, StoreError) as error:
             raise StartError(f"cannot open the store in {path}: {error}") from error
         self._stops.append(store.close)
@@ -119,7 +122,7 @@ class ControlPlane:
     async def _open_api(self, store: Store) -> Api:
         leases = EventLeases(store, self._clock, self._flags.event_ttl_s)
         registry = Registry(store, leases)
-        await registry.open()
+        await self._until_answered(registry.open)
 
         async def close() -> None:
             registry.close()
@@ -131,18 +134,34 @@ class ControlPlane:
         addresses.start()
         backing = Backing(registry, authorizer_over(registry), addresses, self._clock, self._rng)
         api = Api(backing)
-        await bootstrap.ensure_objects(api)
-        await bootstrap.ensure_api_service(
-            api, self._flags.service_ip, self._flags.advertise_address, self._flags.secure_port
+        flags = self._flags
+        await self._until_answered(lambda: bootstrap.ensure_objects(api))
+        await self._until_answered(
+            lambda: bootstrap.ensure_api_service(
+                api, flags.service_ip, flags.advertise_address, flags.secure_port
+            )
         )
         return api
 
-    async def _listen(self, api: Api, tunnels: NodeTunnels) -> None:
+    async def _until_answered(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A store of several members, or on other machines, may come up after us."""
+        while True:
+            try:
+                return await work()
+            except StoreError as error:
+                log.warning("waiting for the store: %s", error)
+            except StatusError as error:
+                if error.code != 503:
+                    raise
+                log.warning("waiting for the store: %s", error)
+            await self._clock.sleep(STORE_PAUSE_S)
+
+    async def _listen(self, store: Store, api: Api, tunnels: NodeTunnels) -> None:
         flags = self._flags
         cert, key, ca = (flags.pki_dir / n for n in ("apiserver.crt", "apiserver.key", "ca.crt"))
         about = About(
             f"{flags.advertise_address}:{flags.secure_port}",
-            {"ping": lambda: "", "store": self._check_store, "start": self._check_started},
+            {"ping": _answers, "etcd": store.check, "start": self._check_started},
             self._metrics,
             rfc3339(self._clock.now_s()),
         )
@@ -158,14 +177,18 @@ class ControlPlane:
             raise StartError(f"cannot listen: {error}") from error
         self._stops.append(door.stop)
 
-    def _check_store(self) -> str:
-        leads = self._store is not None and self._store.leader_term
-        return "" if leads else "the store has no leader"
-
-    def _check_started(self) -> str:
+    async def _check_started(self) -> str:
         return "" if self._ready else "still starting"
 
-    async def _run_controllers(self, api: Api) -> None:
+    def _lead(self, store: Store, api: Api) -> None:
+        """Controllers and scheduler run in whichever control plane leads."""
+        identity = f"{socket.gethostname()}_{self._rng.getrandbits(64):016x}"
+        leading = Leading(store, api, identity, self._leaders_parts)
+        self._metrics.register(leading.metric)
+        run = keep_running("leader", leading.run, self._clock, self._rng)
+        self._tasks.append(asyncio.create_task(run, name="leader"))
+
+    def _leaders_parts(self, api: Api) -> Sequence[Part]:
         def client_for(user_name: str) -> LocalClient:
             return LocalClient(api, system_user(user_name))
 
@@ -175,9 +198,7 @@ class ControlPlane:
             cluster_cidr=self._flags.cluster_cidr, root_ca_pem=ca_pem,
         )  # fmt: skip
         scheduler = Scheduler(client_for("system:kube-scheduler"), self._clock, self._rng)
-        for part in (manager, scheduler):
-            await part.start()
-            self._stops.append(part.stop)
+        return manager, scheduler, Compactor(api.registry, self._clock)
 
     async def failed(self) -> str:
         """Waits until the store can go on no longer; returns why."""
@@ -191,6 +212,10 @@ class ControlPlane:
         self._tasks.clear()
         while self._stops:
             await self._stops.pop()()
+
+
+async def _answers() -> str:
+    return ""
 
 
 def authorizer_over(registry: Registry) -> Authorizer:

@@ -67,6 +67,7 @@ class Api:
 
     async def get(self, call: Call) -> Stored:
         self.authorize(call)
+        await self.registry.refresh()
         if call.subresource not in ("", "status"):
             return await subresources.get(self.backing, call)
         return self.backing.cached(call)[1]
@@ -75,7 +76,10 @@ class Api:
         self.authorize(narrowed(call, options.field_selector))
         cache = self.registry.cache_of(call.info)
         match = self.matcher(call, options)
-        self._check_known_revision(options.resource_version)
+        if not options.resource_version:
+            await self.registry.refresh()
+        else:
+            await self.registry.wait_for(_revision_of(options.resource_version))
         if options.continue_token:
             return await self._continued(cache, call, options, match)
         if _is_exact(options):
@@ -133,26 +137,18 @@ class Api:
         return match
 
     def _check_known_revision(self, text: str) -> int:
-        if not text:
-            return 0
-        try:
-            revision = int(text)
-            if revision < 0:
-                raise ValueError
-        except ValueError:
-            raise errors.bad_request(
-                f'invalid resource version: resourceVersion: Invalid value: "{text}": '
-                f'strconv.ParseUint: parsing "{text}": invalid syntax'
-            ) from None
+        revision = _revision_of(text)
         if revision > self.registry.revision:
-            raise errors.StatusError(
-                504, "Timeout",
-                f"Timeout: Too large resource version: {revision}, "
-                f"current: {self.registry.revision}",
-                causes=[errors.Cause("ResourceVersionTooLarge", "Too large resource version", "")],
-                retry_after_s=1,
-            )  # fmt: skip
+            raise self.registry.too_new(revision)
         return revision
+
+    async def _settle(self, call: Call, resource_version: str = "", *, exists: bool) -> None:
+        """Another control plane may have written what the caller knows of and this one has not
+        heard yet: look, where the caller's view differs."""
+        known = self.registry.cache_of(call.info).get(key_of(call)) is not None
+        later = resource_version.isdecimal() and int(resource_version) > self.registry.revision
+        if later or known is not exists:
+            await self.registry.refresh()
 
     # Writing
 
@@ -180,6 +176,7 @@ class Api:
         causes = lifecycle.validate_metadata(obj, call.info) + strategy.validate(obj)
         if causes:
             raise errors.invalid(call.info.kind, call.name, causes, call.info.group)
+        await self._settle(call, exists=False)
         store = writes.create_named if generated else writes.create
         return await store(self.backing, call, obj)
 
@@ -191,6 +188,7 @@ class Api:
             return await subresources.update(self.backing, call, make)
         obj = make()
         writes.check_name(call, obj)
+        await self._settle(call, obj.metadata.resourceVersion or "", exists=True)
         cache = self.registry.cache_of(call.info)
         missing = not call.subresource and cache.get(key_of(call)) is None
         if missing and kinds.group_resource(call.info.storage) in kinds.CREATES_ON_UPDATE:
@@ -206,6 +204,7 @@ class Api:
         self.authorize(call)
         if call.subresource not in ("", "status"):
             return await subresources.patch(self.backing, call, change)
+        await self._settle(call, exists=True)
         return await self._replace(call, change, pinned=False)
 
     async def _replace(self, call: Call, change: Callable[[Stored], Any], pinned: bool) -> Stored:
@@ -223,6 +222,7 @@ class Api:
         """The object's last state and whether it is gone; else it waits for its finalizers."""
         self.authorize(call)
         call.dry_run = call.dry_run or options.dry_run
+        await self._settle(call, options.resource_version, exists=True)
         return await writes.remove(self.backing, call, options)
 
     async def delete_collection(
@@ -231,6 +231,7 @@ class Api:
         """Delete every object that the selectors match; one that is gone already is no error."""
         self.authorize(narrowed(call, options.field_selector))
         match = self.matcher(call, options)
+        await self.registry.refresh()
         cache = self.registry.cache_of(call.info)
         deleted = []
         for stored in list(cache.values(namespace_of(call))):
@@ -250,6 +251,20 @@ class Api:
 def namespace_of(call: Call) -> str:
     """The namespace that the call's objects lie in: a Namespace lies in none."""
     return call.namespace if call.info.namespaced else ""
+
+
+def _revision_of(text: str) -> int:
+    """A resourceVersion as a number; 400 where it is none."""
+    try:
+        revision = int(text or 0)
+        if revision < 0:
+            raise ValueError
+    except ValueError:
+        raise errors.bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        ) from None
+    return revision
 
 
 def _is_exact(options: ListOptions) -> bool:

@@ -1,19 +1,19 @@
 """The watch cache: what the store holds of one resource, its recent history, its watchers.
 
-The store calls `apply` before it acknowledges a write, so whoever was told of a write finds it
-here. History is a ring: a watch from before its start gets 410 and lists anew, as Kubernetes'
-watch cache answers.
+A write is answered once `apply` has brought it here, so whoever was told of a write finds it.
+History is a ring: a watch from before its start gets 410 and lists anew, as Kubernetes' watch
+cache answers.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from controlplane.registry.keys import resource_prefix
 from controlplane.registry.stored import Layout, Stored
 from controlplane.registry.watchers import Change, Match, Watcher
-from controlplane.store import Event
+from controlplane.store import Event, KeyValue
 from kubeapi import errors
 from kubeapi.resources import ResourceInfo
 
@@ -66,6 +66,22 @@ class ResourceCache:
         self._sorted_keys.sort()
         self._history_start = revision
 
+    def replace(self, found: Sequence[tuple[str, KeyValue]], revision: int) -> None:
+        """Changes were missed: `found` is all there is at `revision`. Watchers are closed, since
+        nobody can tell them what happened in between; they begin anew."""
+        self.close_watchers()
+        there = dict(found)
+        for key in [key for key in self._sorted_keys if key not in there]:
+            gone = KeyValue(self.prefix + key.encode(), b"", 0, revision, 0)
+            self.apply(key, Event(gone, True, None))
+        for key, kv in found:
+            known = self._objects.get(key)
+            if known is None or known.revision != kv.mod_revision:
+                self.apply(key, Event(kv, False, None))
+        self._history.clear()
+        self._history_start = revision
+        self.revision = max(self.revision, revision)
+
     def expect(self, key: str, value: bytes, obj: Any) -> None:
         """A write of `obj`, encoded as `value`, is on its way: it need not be decoded again."""
         self._expected[key] = (value, obj)
@@ -74,7 +90,7 @@ class ResourceCache:
         self._expected.pop(key, None)
 
     def on_change(self, listener: Callable[[Change], None]) -> None:
-        """Call `listener` with each change, on the loop, before the write is acknowledged."""
+        """Call `listener` with each change, on the loop, before the write is answered."""
         self._listeners.append(listener)
 
     def apply(self, key: str, event: Event) -> None:

@@ -5,22 +5,36 @@ Each write compares the revision that the writer saw, so of two writers one is t
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Final, Protocol
 
-from controlplane.registry import keys
 from controlplane.registry.cache import ResourceCache
 from controlplane.registry.event_leases import EventLeases
+from controlplane.registry.follower import Follower
 from controlplane.registry.stored import Stored
-from controlplane.store import Compacted, Compare, Event, Op, Store, StoreError
-from controlplane.store.protocol import TooLarge, Watcher, prefix_end
+from controlplane.store import Compacted, Compare, Op, Store, StoreError, TxnResult
+from controlplane.store.protocol import TooLarge, prefix_end
 from kubeapi import errors
 from kubeapi.resources import RESOURCES, ResourceInfo
 
 log = logging.getLogger("registry")
 
+CATCH_UP_S: Final = 5.0
+"""How far behind the store the caches may be before a write is answered without them."""
+WAIT_FOR_S: Final = 3.0
+"""How long a reader waits for a revision (apiserver `storage/cacher/watch_cache.go`)."""
+
 
 class Overtaken(Exception):
     """Somebody else wrote the object (or another key compared) first; nothing was written."""
+
+
+class Writes(Protocol):
+    """Where transactions go: a Store, or one leadership's writes to it."""
+
+    async def txn(
+        self, compares: Sequence[Compare], success: Sequence[Op], failure: Sequence[Op] = ()
+    ) -> TxnResult: ...
 
 
 class Registry:
@@ -28,40 +42,35 @@ class Registry:
 
     def __init__(self, store: Store, event_leases: EventLeases) -> None:
         self.store = store
+        self._writes: Writes = store
         self._event_leases = event_leases
         self._caches = {
             (info.group, info.resource): ResourceCache(info)
             for info in RESOURCES
             if info.is_storage_version and "get" in info.verbs
         }
-        self._by_prefix = {cache.prefix: cache for cache in self._caches.values()}
-        self._watcher: Watcher | None = None
+        by_prefix = {cache.prefix: cache for cache in self._caches.values()}
+        self._follower = Follower(store, by_prefix)
 
     @property
     def revision(self) -> int:
-        return self.store.revision
+        """The caches hold everything up to this revision of the store."""
+        return self._follower.revision
 
     async def open(self) -> None:
         """Read what the store holds, then follow it."""
-        everything = await self.store.range(keys.ROOT, prefix_end(keys.ROOT))
-        for kv in everything.kvs:
-            prefix, key = keys.resource_of_key(kv.key)
-            cache = self._by_prefix.get(prefix)
-            if cache is None:
-                log.warning("the store holds %s, whose kind is not served", kv.key.decode())
-            else:
-                cache.load(key, kv.value, kv.mod_revision)
-        for cache in self._caches.values():
-            cache.loaded(everything.revision)
-        self._watcher = self.store.watch(
-            keys.ROOT, prefix_end(keys.ROOT), everything.revision + 1, self._apply
-        )
+        await self._follower.open()
 
     def close(self) -> None:
-        if self._watcher is not None:
-            self._watcher.cancel()
+        self._follower.close()
         for cache in self._caches.values():
             cache.close_watchers()
+
+    def writing_through(self, writes: Writes) -> "Registry":
+        """The same caches, for somebody whose writes take another way to the store."""
+        other = copy(self)
+        other._writes = writes
+        return other
 
     def cache_of(self, info: ResourceInfo) -> ResourceCache:
         """The cache of the resource under which `info`'s objects are stored."""
@@ -91,12 +100,26 @@ class Registry:
             for kv in found.kvs
         ]
 
-    def _apply(self, events: Sequence[Event], revision: int) -> None:
-        for event in events:
-            prefix, key = keys.resource_of_key(event.kv.key)
-            cache = self._by_prefix.get(prefix)
-            if cache is not None:
-                cache.apply(key, event)
+    async def refresh(self) -> None:
+        """Bring the caches to where nothing is missing of what anybody was told is written."""
+        try:
+            revision = await self.store.latest_revision()
+        except StoreError as error:
+            raise errors.unavailable(f"the store does not answer: {error}") from error
+        await self.wait_for(revision)
+
+    async def wait_for(self, revision: int) -> None:
+        """Wait until the caches hold everything up to `revision`; 504 where that takes long."""
+        if not await self._follower.reached(revision, WAIT_FOR_S):
+            raise self.too_new(revision)
+
+    def too_new(self, revision: int) -> errors.StatusError:
+        return errors.StatusError(
+            504, "Timeout",
+            f"Timeout: Too large resource version: {revision}, current: {self.revision}",
+            causes=[errors.Cause("ResourceVersionTooLarge", "Too large resource version", "")],
+            retry_after_s=1,
+        )  # fmt: skip
 
     async def put(
         self,
@@ -115,13 +138,13 @@ class Registry:
         lease = await self._event_leases.current() if cache.info.resource == "events" else 0
         cache.expect(key, value, obj)
         try:
-            result = await self._txn(
+            revision = await self._txn(
                 [Compare.mod_revision(store_key, expected_revision), *compares],
                 [Op.put(store_key, value, lease), *also],
             )
         finally:
             cache.unexpect(key)
-        return Stored(cache.layout, key, value, result, obj)
+        return Stored(cache.layout, key, value, revision, obj)
 
     async def delete(
         self, cache: ResourceCache, stored: Stored, *, also: Sequence[Op] = ()
@@ -129,17 +152,23 @@ class Registry:
         """Remove the object if it still is what `stored` says. Returns its last state."""
         store_key = cache.prefix + stored.key.encode()
         revision = await self._txn(
-            [Compare.mod_revision(store_key, stored.revision)], [Op.delete(store_key), *also]
+            [Compare.mod_revision(store_key, stored.revision)],
+            [Op.delete(store_key), *also],
         )
         return stored.at_revision(revision)
 
     async def _txn(self, compares: Sequence[Compare], operations: Sequence[Op]) -> int:
+        """The revision of the transaction. The caches show it by then; where it was refused they
+        show why, or a second try would begin with the same mistake."""
         try:
-            result = await self.store.txn(compares, operations)
+            result = await self._writes.txn(compares, operations)
         except TooLarge as error:
             raise errors.StatusError(413, "RequestEntityTooLarge", str(error)) from error
         except StoreError as error:
             raise errors.unavailable(f"the store does not answer: {error}") from error
+        if not await self._follower.reached(result.revision, CATCH_UP_S):
+            # The write is done or refused either way.
+            log.warning("the caches are more than %.0f s behind the store", CATCH_UP_S)
         if not result.succeeded:
             raise Overtaken
         return result.revision

@@ -1,6 +1,7 @@
 """Paths that are no resources: version, health, discovery, OpenAPI and metrics."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -13,10 +14,12 @@ from controlplane.rest.answers import encode, respond
 from controlplane.rest.openapi import OpenApi
 from kubeapi import errors
 
+log = logging.getLogger("health")
+
 HEALTH_PATHS: Final = ("/healthz", "/livez", "/readyz")
 OPENAPI_PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
-Check = Callable[[], str]
+Check = Callable[[], Awaitable[str]]
 """Returns "" when all is well, else what is not."""
 
 
@@ -50,7 +53,7 @@ class About:
             return await exact(request)
         first = "/" + path.split("/")[1]
         if first in HEALTH_PATHS:
-            return self._health(request, first, path[len(first) + 1 :])
+            return await self._health(request, first, path[len(first) + 1 :])
         if first in ("/api", "/apis"):
             return await self._discover(request, path)
         if first == "/openapi":
@@ -68,7 +71,7 @@ class About:
         response.headers["Content-Type"] = CONTENT_TYPE_LATEST
         return response
 
-    def _health(self, request: web.BaseRequest, endpoint: str, only: str) -> web.Response:
+    async def _health(self, request: web.BaseRequest, endpoint: str, only: str) -> web.Response:
         """Kubernetes' health pages: "ok", or each check by name where one fails or all are
         asked for."""
         query = request.rel_url.query
@@ -78,12 +81,14 @@ class About:
             if only not in checks:
                 raise errors.StatusError(404, "NotFound", "404 page not found")
             checks = {only: checks[only]}
-        failed = {name: problem for name, check in checks.items() if (problem := check())}
+        failed = {name: problem for name, check in checks.items() if (problem := await check())}
+        for check_name, problem in failed.items():
+            log.warning("%s check %s failed: %s", endpoint, check_name, problem)
         name = endpoint.removeprefix("/")
         if not failed and "verbose" not in query:
             return web.Response(text="ok")
         lines = [
-            f"[-]{check} failed: {failed[check]}" if check in failed else f"[+]{check} ok"
+            f"[-]{check} failed: reason withheld" if check in failed else f"[+]{check} ok"
             for check in checks
         ]
         lines.append(f"{name} check {'failed' if failed else 'passed'}")

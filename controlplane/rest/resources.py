@@ -107,6 +107,8 @@ class ResourceHandler:
     ) -> web.StreamResponse:
         form = form_of(request.headers.get("Accept", ""))
         options = query.list_options(watch=True)
+        if not options.resource_version:
+            await self._api.registry.refresh()
         initial = self._api.registry.revision if options.send_initial_events else None
         try:
             watcher = self._api.watch(call, options)

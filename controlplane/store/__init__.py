@@ -1,7 +1,8 @@
 """The seam between the control plane and its store: etcd's semantics as one Protocol.
 
-`embedded` opens a raftstore in this process; any etcd v3 endpoint can stand behind the same
-Protocol. Nothing above this package knows which it is.
+`embedded` opens a raftstore in this process, `etcd` speaks to any etcd v3 endpoint. Nothing above
+this package knows which it is. Leadership and its fence are of the Protocol as well: `raftleader`
+ties them to raft, `election` to a lease.
 """
 
 from controlplane.store.protocol import (
@@ -9,6 +10,7 @@ from controlplane.store.protocol import (
     Compare,
     Event,
     KeyValue,
+    Leadership,
     Op,
     RangeResult,
     Store,
@@ -22,6 +24,7 @@ __all__ = [
     "Compare",
     "Event",
     "KeyValue",
+    "Leadership",
     "Op",
     "RangeResult",
     "Store",

@@ -23,6 +23,7 @@ log = logging.getLogger("election")
 
 KEY_PREFIX: Final = b"/pinnace/leaders/"
 RENEWALS_PER_TTL: Final = 3
+RESIGN_S: Final = 2.0
 
 
 def leader_key(name: str) -> bytes:
@@ -61,9 +62,10 @@ class Elected(Leadership):
     async def resign(self) -> None:
         await self.abandon()
         try:
-            await self._store.lease_revoke(self._grant.lease_id)
-        except StoreError as error:
-            log.info("the leader's lease is left to expire: %s", error)
+            async with asyncio.timeout(RESIGN_S):
+                await self._store.lease_revoke(self._grant.lease_id)
+        except (StoreError, TimeoutError) as error:
+            log.info("the leader's lease is left to expire: %s", error or "timeout")
 
     async def abandon(self) -> None:
         """Lead no longer, and leave the lease to expire."""

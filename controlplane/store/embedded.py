@@ -156,6 +156,13 @@ class EmbeddedStore(Store):
         except (mvcc.MvccError, NodeError) as error:
             raise _translated(error) from error
 
+    async def latest_revision(self) -> int:
+        try:
+            await self.node.read_barrier()
+        except NodeError as error:
+            raise _translated(error) from error
+        return self.revision
+
     async def compact(self, revision: int) -> None:
         await self._propose(mvcc.Compact(revision))
 

@@ -51,6 +51,8 @@ class EtcdStore(Store):
         self._endpoints = Endpoints(servers, clock, lambda: Backoff(0.05, 1.0, rng=rng))
         self._revision = 0
         self._watches = WatchStream(self._endpoints, self._note)
+        self._look_now: asyncio.Future[int] | None = None
+        self._next_look: asyncio.Future[int] | None = None
         self._clock = clock
         self._rng = rng
         self._lease_ttl_s = lease_ttl_s
@@ -119,6 +121,19 @@ class EtcdStore(Store):
         """From now on means: what is written after the latest revision that was heard of."""
         start_revision = start_revision or self._revision + 1
         return self._watches.watch(key, range_end, start_revision, sink, lost)
+
+    async def latest_revision(self) -> int:
+        """Who asks while a question is on its way shares the next one."""
+        if self._next_look is None:
+            self._next_look = asyncio.ensure_future(self._look(self._look_now))
+        return await asyncio.shield(self._next_look)
+
+    async def _look(self, before: "asyncio.Future[int] | None") -> int:
+        if before is not None:
+            await asyncio.wait({before})
+        self._look_now, self._next_look = self._next_look, None
+        request = etcd_rpc_pb2.RangeRequest(key=CHECK_KEY, count_only=True)
+        return (await self._page(request)).header.revision
 
     async def compact(self, revision: int) -> None:
         request = etcd_rpc_pb2.CompactionRequest(revision=revision)

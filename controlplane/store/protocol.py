@@ -180,6 +180,10 @@ class Store(Protocol):
         side, is told to `lost`, once."""
         ...
 
+    async def latest_revision(self) -> int:
+        """A revision that everything acknowledged before this call is at or below."""
+        ...
+
     async def compact(self, revision: int) -> None:
         """Forget what was overwritten or deleted before `revision`."""
         ...

@@ -27,6 +27,7 @@ from controlplane.registry.options import Call, DeleteOptions, ListOptions
 from controlplane.registry.registry import Registry
 from controlplane.registry.service_addresses import ServiceAddresses
 from controlplane.registry.stored import Stored
+from controlplane.store import Store
 from controlplane.store.embedded import open_embedded
 from kubeapi.resources import find
 
@@ -116,13 +117,22 @@ async def running_api(
     rng = random.Random(seed)
     store = await open_embedded(directory, clock, rng)
     try:
-        registry = Registry(store, EventLeases(store, clock, 3600))
-        await registry.open()
+        async with api_over(store, clock, rng) as api:
+            yield api
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def api_over(store: Store, clock: Clock, rng: random.Random) -> AsyncIterator[InProcess]:
+    """The API over a store that is open and stays so."""
+    registry = Registry(store, EventLeases(store, clock, 3600))
+    await registry.open()
+    try:
         addresses = ServiceAddresses(registry, rng, "10.96.0.0/16")
         addresses.start()
         api = Api(Backing(registry, authorizer_over(registry), addresses, clock, rng))
         await bootstrap.ensure_objects(api)
         yield InProcess(api, clock)
-        registry.close()
     finally:
-        await store.close()
+        registry.close()
