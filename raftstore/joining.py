@@ -60,11 +60,14 @@ def check_not_started(member_id: int, cluster: Cluster) -> None:
 
 def found(name: str, cluster: InitialCluster, token: str) -> Founding:
     """For the member `name` of a new cluster; the others find the same."""
-    ids = {other: member_id_of(urls, token) for other, urls in cluster.items()}
-    if len(set(ids.values())) != len(ids):
-        raise FlagError("--initial-cluster: two members have the same peer URLs")
-    records = [MemberRecord(ids[other], "", urls) for other, urls in cluster.items()]
-    return founding(ids[name], cluster_id_of(list(ids.values())), records)
+    records = founders(cluster, token)
+    ids = [record.member_id for record in records]
+    return founding(member_id_of(cluster[name], token), cluster_id_of(ids), records)
+
+
+def founders(cluster: InitialCluster, token: str) -> list[MemberRecord]:
+    """The members that a cluster begins with."""
+    return [MemberRecord(member_id_of(urls, token), "", urls) for urls in cluster.values()]
 
 
 def join(flags: Flags, cluster: Cluster) -> Start:
