@@ -2,6 +2,8 @@
 
     python bench/store.py [--puts 60000] [--keys 100000] [--rounds 5] [--directory DIR]
 
+`--keys 1000000` is a store of 1 GB. The etcd API on the wire, beside etcd: `store_wire.py`.
+
 Prints the median of the rounds: puts of 1 KB per second with 64 writers, one writer's put, the
 disk's own sync, CPU per put, what keys cost in memory, and how long the store takes to open. A
 put is a transaction with a compare, as the API server's are; one watcher hears all of them.
@@ -139,6 +141,17 @@ def _count(total: list[int], more: int) -> None:
     total[0] += more
 
 
+async def longest_put(store: EmbeddedStore, while_: Coroutine[None, None, None]) -> float:
+    """Of one writer, in ms, until `while_` has ended."""
+    longest_s = 0.0
+    ending = asyncio.ensure_future(while_)
+    while not ending.done():
+        start_s = time.perf_counter()
+        await store.txn([], [Op.put(b"/bench/during", VALUE)])
+        longest_s = max(longest_s, time.perf_counter() - start_s)
+    return longest_s * 1000
+
+
 async def memory_round(directory: Path, keys: int) -> dict[str, float]:
     """What keys of 1 KB cost: new ones, history compacted away."""
     shutil.rmtree(directory, ignore_errors=True)
@@ -152,9 +165,13 @@ async def memory_round(directory: Path, keys: int) -> dict[str, float]:
 
     await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
     await store.compact(store.revision)
-    await asyncio.sleep(keys / 100_000)
-    assert not store.node.state.keyspace.unpruned, "compaction takes longer than expected"
+    while store.node.state.keyspace.unpruned:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
     grown_mb = anonymous_memory_mb() - before_mb
+    calm_ms = await longest_put(store, asyncio.sleep(1))
+    start_s = time.perf_counter()
+    during_ms = await longest_put(store, store.node.defragment())
+    snapshot_s = time.perf_counter() - start_s
     data_mb = store.node.state.keyspace.size_bytes / 1e6
     await store.close()
     store, open_ms = await open_here(directory)
@@ -162,6 +179,9 @@ async def memory_round(directory: Path, keys: int) -> dict[str, float]:
     return {
         f"RssAnon MB for {keys} keys": grown_mb,
         "  as a multiple of the data": grown_mb * 1.048576 / data_mb,
+        "longest put in a quiet second, ms": calm_ms,
+        "longest put during a snapshot, ms": during_ms,
+        "  the snapshot takes s": snapshot_s,
         f"open with {keys} keys, ms": open_ms,
     }
 

@@ -42,11 +42,21 @@ class Maintenance:
         if self._closed:
             return
         if self._snapshot is None and self._is_due():
-            self._snapshot = asyncio.get_running_loop().create_task(self._take_snapshot())
-            self._snapshot.add_done_callback(self._snapshot_ended)
+            self._begin_snapshot()
         if self._prune_timer is None and self._member.state.keyspace.unpruned:
             loop = asyncio.get_running_loop()
             self._prune_timer = loop.call_later(_PRUNE_PAUSE_S, self._prune)
+
+    async def snapshot_now(self) -> None:
+        """Take a snapshot, or wait for the one that is being taken: the log before it goes."""
+        if self._snapshot is None and not self._closed:
+            self._begin_snapshot()
+        if self._snapshot is not None:
+            await asyncio.wait([self._snapshot])
+
+    def _begin_snapshot(self) -> None:
+        self._snapshot = asyncio.get_running_loop().create_task(self._take_snapshot())
+        self._snapshot.add_done_callback(self._snapshot_ended)
 
     async def drop_snapshot(self) -> None:
         """A snapshot under way is dropped: the log has it all."""

@@ -342,6 +342,11 @@ class Node:
         differ from most. Returns these. Raises NotTheLeader, NodeError."""
         return await self._leading.check_consistency()
 
+    async def defragment(self) -> None:
+        """Give back what the disk holds needlessly: a snapshot takes the place of the log."""
+        self._check_running()
+        await self._maintenance.snapshot_now()
+
     async def snapshot_slices(self) -> AsyncIterator[bytes]:
         """A backup of the present state, as the bytes of its file."""
         from raftstore.disk.backup import backup_stream

@@ -1,6 +1,6 @@
 """The control plane by itself: how long from its start to ready, what it holds, what it idles at.
 
-    python bench/controlplane.py [--rounds 5] [--idle 10]
+    python bench/control_plane.py [--rounds 5] [--idle 10]
 
 A first start makes certificates and the objects every cluster has; the others find them. "Ready"
 is 200 from /readyz over TLS. Prints medians over the rounds. Needs no root.
