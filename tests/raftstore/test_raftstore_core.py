@@ -357,6 +357,14 @@ def test_members_that_are_equally_far_are_sent_the_same_entries() -> None:
     assert one.entries is two.entries
 
 
+def test_a_late_refusal_of_what_is_known_to_match_changes_nothing() -> None:
+    raft = leader_of_three()
+    raft.step(AppendEntriesResponse(2, 1, 2, False, 0, 0, 2))
+    progress = raft.progress[2]
+    assert (progress.state, progress.next_index) == (ProgressState.REPLICATE, 3)
+    assert not raft.has_ready()
+
+
 def leader_with_laggard() -> Raft:
     """Member 1 leads; 3 lags behind what its log holds, and has not answered."""
     raft = leader_of_three()
