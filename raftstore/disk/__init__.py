@@ -2,11 +2,13 @@
 
 Every record carries a checksum that is verified when it is read back. What a crash tore at the
 very end is cut; damage anywhere else, a full disk or a failed sync stops the member with one line
-that names the file. Neighbours: `raftstore.node` writes what `raftstore.core` asks for. It never
-decides what a term, a vote or a command means.
+that names the file. Neighbours: `raftstore.node` writes what `raftstore.core` asks for; `backup`,
+`restore` and `rescue` are what an operator's command asks for. It never decides what a term, a vote
+or a command means.
 """
 
 from raftstore.disk.errors import (
+    BadBackup,
     BadSnapshot,
     CorruptRecord,
     DiskError,
@@ -21,6 +23,7 @@ from raftstore.disk.segments import Identity
 from raftstore.disk.storage import Founding, Opened, Storage
 
 __all__ = [
+    "BadBackup",
     "BadSnapshot",
     "CorruptRecord",
     "DiskError",

@@ -40,6 +40,7 @@ class CorruptRecord(DiskError):
         )
         self.path = path
         self.offset = offset
+        self.why = why
 
 
 class BadSnapshot(DiskError):
@@ -50,6 +51,13 @@ class BadSnapshot(DiskError):
             f"{directory}: the snapshot is not a whole state ({why}); the store stays closed and "
             "nothing was changed: start from a backup"
         )
+
+
+class BadBackup(DiskError):
+    """A file that is not a whole backup."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path}: {why}; nothing was changed")
 
 
 class DiskFailed(DiskError):

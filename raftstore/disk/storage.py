@@ -90,9 +90,10 @@ class Storage:
     ) -> tuple["Storage", Opened]:
         """Lock and read what is there; where nothing is, make it as `founding` says.
         `begin_writing` comes next. Raises DiskError, and then nothing was changed."""
+        _refuse_foreign(files, directory)
         if founding is None and not cls.is_made(files, directory):
             raise NotMade(directory)
-        storage = cls(files, directory, _take_lock(files, directory))
+        storage = cls(files, directory, take_lock(files, directory))
         try:
             return storage, storage._open(founding, segment_size_bytes)
         except OSError as error:
@@ -193,14 +194,7 @@ class Storage:
             founding.entries,
             segment_size_bytes,
         )
-        temporary = directory / "FORMAT.tmp"
-        marker = files.create(temporary, 0)
-        marker.write(_FORMAT)
-        marker.sync()
-        marker.close()
-        files.rename(temporary, directory / "FORMAT")
-        files.sync_directory(directory)
-        files.sync_directory(directory.parent)
+        write_format(files, directory)
 
     def _remove_false_start(self) -> None:
         """A start that died before it wrote FORMAT left at most a log as it was founded. Anything
@@ -255,10 +249,25 @@ def _was_used(log: Contents) -> bool:
     return led or log.hard_state.term > 1
 
 
-def _take_lock(files: FileSystem, directory: Path) -> int:
+def write_format(files: FileSystem, directory: Path) -> None:
+    """From now on it is a store. Raises OSError."""
+    # The folders themselves are there before it says so.
+    files.sync_directory(directory)
+    temporary = directory / "FORMAT.tmp"
+    marker = files.create(temporary, 0)
+    marker.write(_FORMAT)
+    marker.sync()
+    marker.close()
+    files.rename(temporary, directory / "FORMAT")
+    files.sync_directory(directory)
+    files.sync_directory(directory.parent)
+
+
+def take_lock(files: FileSystem, directory: Path) -> int:
+    """Make the directory where it is missing, and hold it until the lock is let go. Raises
+    DiskError."""
     try:
         files.make_directory(directory)
-        _refuse_foreign(files, directory)
         lock = files.lock(directory / "LOCK")
     except OSError as error:
         raise NotWritable(directory, error) from error
@@ -268,12 +277,19 @@ def _take_lock(files: FileSystem, directory: Path) -> int:
 
 
 def _refuse_foreign(files: FileSystem, directory: Path) -> None:
-    if files.exists(directory / "FORMAT"):
-        found = files.read(directory / "FORMAT")
-        if found != _FORMAT:
-            text = found[:40].decode("ascii", "replace").strip()
-            raise NotOurs(directory, f"its FORMAT is {text!r}, not the one of this version")
-        return
-    foreign = sorted(set(files.names(directory)) - _OURS)
-    if foreign:
-        raise NotOurs(directory, f"not a store: it holds {foreign[0]!r} and no FORMAT")
+    try:
+        if files.exists(directory / "FORMAT"):
+            _refuse_other_format(files, directory)
+        elif files.exists(directory):
+            foreign = sorted(set(files.names(directory)) - _OURS)
+            if foreign:
+                raise NotOurs(directory, f"not a store: it holds {foreign[0]!r} and no FORMAT")
+    except OSError as error:
+        raise NotWritable(directory, error) from error
+
+
+def _refuse_other_format(files: FileSystem, directory: Path) -> None:
+    found = files.read(directory / "FORMAT")
+    if found != _FORMAT:
+        text = found[:40].decode("ascii", "replace").strip()
+        raise NotOurs(directory, f"its FORMAT is {text!r}, not the one of this version")

@@ -33,7 +33,7 @@ class Wal:
     ) -> None:
         self._files = files
         self._directory = directory
-        self._identity = identity
+        self.identity = identity
         self._segment_size_bytes = segment_size_bytes
         self._segments: list[Segment] = []
         self._file: WritableFile | None = None
@@ -52,10 +52,11 @@ class Wal:
         hard_state: HardState,
         entries: Sequence[Entry],
         segment_size_bytes: int = SEGMENT_SIZE_BYTES,
+        behind: int = 0,
     ) -> "Wal":
-        """A log that begins with `entries`, the first of them with index 1."""
+        """A log that begins behind entry `behind`, with `entries`."""
         wal = cls(files, directory, identity, segment_size_bytes)
-        wal.start_anew(0, hard_state, entries)
+        wal.start_anew(behind, hard_state, entries)
         return wal
 
     @classmethod
@@ -183,7 +184,7 @@ class Wal:
         first_index = self._last_index + 1
         path = self._directory / segment_name(number, first_index)
         temporary = path.with_suffix(UNFINISHED)
-        head = head_payload(self._identity, number, self._hard_state)
+        head = head_payload(self.identity, number, self._hard_state)
         self._segments.append(Segment(path, number, first_index, kind == START))
         self._offset = 0
         try:

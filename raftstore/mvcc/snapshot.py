@@ -72,22 +72,55 @@ def stream(state: StateMachine) -> Iterator[bytes]:
     return _stream(state, head)
 
 
+def head_of(data: bytes) -> Head:
+    """What the first slice says. Raises SnapshotMismatch."""
+    try:
+        head = _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise SnapshotMismatch(f"not a slice of a state: {error}") from error
+    if not isinstance(head, Head):
+        raise SnapshotMismatch("the head is missing")
+    return head
+
+
+def with_members(slices: Iterator[bytes], members: Sequence[MemberRecord]) -> Iterator[bytes]:
+    """The same keys and leases in another cluster: no alarm is raised there, nobody was removed.
+    Raises SnapshotMismatch."""
+    head = head_of(next(slices, b""))
+    yield _encode(msgspec.structs.replace(head, members=list(members), alarms=[], removed=[]))
+    yield from slices
+
+
+def stream_at(state: StateMachine, revision: int) -> Iterator[bytes]:
+    """The state's present as if it were a later `revision` at which it was compacted: who knows of
+    revisions in between, from a time that the state does not, cannot take them for its own."""
+    keyspace = state.keyspace
+    yield _encode(Head(revision, revision, state.leases.all_ttl_s()))
+    yield from _keys_at(keyspace, keyspace.revision)
+    yield _encode(Changes(revision + 1, [], False))
+
+
 def _stream(state: StateMachine, head: Head) -> Iterator[bytes]:
     keyspace = state.keyspace
     yield _encode(head)
     base = max(head.compact_revision, FIRST_REVISION)
-    cursor: bytes | None = b""
-    while cursor is not None:
-        kvs, cursor = keyspace.slice_at(cursor, None, base, SLICE_KEYS_MAX)
-        for part in by_size(kvs):
-            yield _encode(Keys(part))
-        if not kvs:
-            yield b""
+    yield from _keys_at(keyspace, base)
     if base > FIRST_REVISION:
         for part in by_size(keyspace.changes_of(base)):
             yield _encode(Kept(part))
     for changes in _changes(keyspace, base + 1, head.revision):
         yield _encode(changes)
+
+
+def _keys_at(keyspace: Keyspace, revision: int) -> Iterator[bytes]:
+    """Where none of the keys looked at lived then, the slice is empty: others may go on."""
+    cursor: bytes | None = b""
+    while cursor is not None:
+        kvs, cursor = keyspace.slice_at(cursor, None, revision, SLICE_KEYS_MAX)
+        for part in by_size(kvs):
+            yield _encode(Keys(part))
+        if not kvs:
+            yield b""
 
 
 def _changes(keyspace: Keyspace, first: int, last: int) -> Iterator[Changes]:
