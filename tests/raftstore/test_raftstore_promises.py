@@ -1,14 +1,16 @@
 """Promises that a planted defect broke without another test's notice (tests/mutants): one each."""
 
 import asyncio
+import errno
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import memory_network
 import pytest
-from memory_network import MemoryCluster, keys, put
+from memory_network import MemoryCluster, MemoryTransport, keys, put
 
 from raftstore.core import (
     AppendEntries,
@@ -25,8 +27,9 @@ from raftstore.core import (
     Stored,
 )
 from raftstore.disk import Founding, Identity, Storage, SystemFiles
-from raftstore.mvcc import Event, Put, Result, StateMachine, Txn, WatchHub
-from raftstore.peers.messages import AddMember
+from raftstore.errors import NodeError
+from raftstore.mvcc import Event, LeaseGrant, Put, Result, StateMachine, Txn, WatchHub
+from raftstore.peers.messages import AddMember, PeerMessage
 
 THREE = SnapshotMeta(0, 0, Membership((1, 2, 3)))
 
@@ -157,3 +160,133 @@ async def test_a_sole_voter_reads_what_its_learner_has_acknowledged(
         await leader.read_barrier()
         assert keys(leader)[b"k"] == b"new"
         await others[0]
+
+
+async def test_an_entry_is_confirmed_after_the_sync() -> None:
+    """One follower is cut off, the disk of the other one fails in the sync of the entry: nobody
+    may be told that a majority has it."""
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        await put(leader, b"k")
+        away, failing = cluster.followers()
+        cluster.network.cut(away.member_id, leader.member_id, failing.member_id)
+
+        def before(what: str, path: Path) -> None:
+            if what == "sync":
+                raise OSError(errno.EIO, "Input/output error")
+
+        cluster.disks[failing.member_id].before = before
+        with pytest.raises(NodeError):
+            await put(leader, b"k")
+        assert failing.failure is not None
+        assert leader.state.keyspace.revision == 2
+
+
+async def test_writes_that_come_twice_are_made_once() -> None:
+    """The network repeats what a follower hands over to its leader."""
+    async with MemoryCluster(3) as cluster:
+        await cluster.leader()
+        follower = cluster.followers()[0]
+        send = follower._transport.send
+
+        def send_twice(peer: int, messages: Sequence[PeerMessage]) -> None:
+            send(peer, messages)
+            send(peer, messages)
+
+        follower._transport.send = send_twice  # type: ignore[method-assign]
+        for number in range(1, 6):
+            assert await put(follower, b"k") == number + 1
+        await cluster.applied_everywhere()
+        assert follower.state.keyspace.live[b"k"].version == 5
+
+
+async def test_a_deposed_leader_ends_no_lease() -> None:
+    """It counts on while it is cut off; when it is back, others have renewed the lease."""
+    async with MemoryCluster(3) as cluster:
+        old = await cluster.leader()
+        await old.propose(LeaseGrant(7, 4))
+        cluster.network.cut(old.member_id, *(set(cluster.nodes) - {old.member_id}))
+        new = await cluster.leader(other_than=old.member_id)
+        await asyncio.sleep(2)
+        assert await new.renew_lease(7) == 4
+        await asyncio.sleep(1.5)
+        cluster.network.heal()
+        await cluster.until(lambda: old.leader == new.member_id)
+        await asyncio.sleep(1.5)
+        assert await new.renew_lease(7) == 4
+        await asyncio.sleep(3)
+        assert all(7 in node.state.leases for node in cluster.nodes.values())
+
+
+async def test_writes_that_wait_for_a_leader_are_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They go to the new leader before anything of its term is applied here; a message takes
+    longer than a tick."""
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        await cluster.applied_everywhere()
+        await cluster.crash(leader.member_id)
+        monkeypatch.setattr(memory_network, "DELAY_S", 0.12)
+        writers = [node for node in cluster.nodes.values() for _ in range(5)]
+        revisions = await asyncio.gather(*(put(node, b"k") for node in writers))
+        await cluster.applied_everywhere()
+        assert sorted(revisions) == list(range(2, 12))
+        for node in cluster.nodes.values():
+            assert node.state.keyspace.live[b"k"].version == 10
+
+
+def without_entries(
+    monkeypatch: pytest.MonkeyPatch, loses: Callable[[MemoryTransport, int], bool]
+) -> None:
+    """No entries arrive on the ways that `loses` says; all else does."""
+    send = MemoryTransport.send
+
+    def lossy(transport: MemoryTransport, peer: int, messages: Sequence[PeerMessage]) -> None:
+        if loses(transport, peer):
+            messages = [m for m in messages if not isinstance(m, AppendEntries)]
+        send(transport, peer, messages)
+
+    monkeypatch.setattr(MemoryTransport, "send", lossy)
+
+
+async def test_a_read_waits_until_what_was_acknowledged_is_applied_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The leader and another member have the write, and confirm the read of a third that has
+    not."""
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        late = cluster.followers()[0]
+        await put(leader, b"k", b"old")
+        await cluster.applied_everywhere()
+        with monkeypatch.context() as patched:
+            without_entries(patched, lambda transport, peer: peer == late.member_id)
+            await put(leader, b"k", b"new")
+            reading = asyncio.ensure_future(late.read_barrier())
+            await asyncio.sleep(0.5)
+            assert not reading.done()
+            assert keys(late)[b"k"] == b"old"
+        await reading
+        assert keys(late)[b"k"] == b"new"
+
+
+async def test_a_leader_leads_when_it_has_applied_what_was_acknowledged_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is elected, but the first entry of its term does not reach the others: what it has
+    applied may be older than what its predecessor has answered."""
+    async with MemoryCluster(3) as cluster:
+        old = await cluster.leader()
+        cluster.network.cut(old.member_id, *(set(cluster.nodes) - {old.member_id}))
+        others = [node for node in cluster.nodes.values() if node is not old]
+        with monkeypatch.context() as patched:
+            without_entries(patched, lambda transport, peer: True)
+            new = await cluster.until(
+                lambda: next((n for n in others if n.leader == n.member_id), None)
+            )
+            for _ in range(5):
+                await asyncio.sleep(0.1)
+                assert new.leader == new.member_id
+                assert new.leader_term == 0
+        await cluster.until(lambda: new.leader_term)
