@@ -457,6 +457,14 @@ def test_the_log_knows_the_membership_at_every_entry_it_holds() -> None:
     assert (log.membership_at(9), log.memberships.latest) == (two, two)
 
 
+def test_a_snapshot_that_took_long_does_not_replace_a_newer_one() -> None:
+    log = RaftLog(SnapshotMeta(), [], 0)
+    newer = SnapshotMeta(9, 3, Membership((1, 2)))
+    log.restore(newer)
+    log.snapshot_taken(SnapshotMeta(4, 1, Membership((1,))))
+    assert log.snapshot == newer
+
+
 def test_reads_of_before_a_restart_are_not_answered_after_it() -> None:
     def asked(seed: int) -> int:
         raft = Raft(Config(1), Stored(HardState(1, 0, 0), THREE), random.Random(seed))
