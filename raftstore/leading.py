@@ -121,12 +121,14 @@ class Leading:
                 await self._propose_change(question)
         except TimeoutError:
             raise RequestTimedOut from None
-        return list(self._member.state.members.values())
+        return list(self._node.members_of_log().values())
 
     async def _propose_change(self, question: MembershipQuestion) -> None:
+        raft = self._raft
         while True:
+            was_alone = raft.membership.voters == (raft.id,)
             try:
-                entry = self._raft.propose_membership(plan_change(question, self._view()))
+                entry = raft.propose_membership(plan_change(question, self._view()))
                 break
             except NotLeader:
                 raise NotTheLeader from None
@@ -137,16 +139,25 @@ class Leading:
         self._changes[entry.index] = entry.term, future
         self._node.schedule()
         try:
-            await future
+            if was_alone and isinstance(question, AddMember) and not question.is_learner:
+                await self._until_durable(entry)
+            else:
+                await future
         finally:
             self._changes.pop(entry.index, None)
+
+    async def _until_durable(self, entry: Entry) -> None:
+        """To commit the second voter takes the second voter, who is started when this is answered.
+        Nobody but this member can lead without the entry, once it is on its disk."""
+        while self._raft.log.stable < entry.index:
+            await self._member.clock.sleep(self._member.options.tick_s)
 
     def _view(self) -> View:
         raft = self._raft
         active = {peer for peer, progress in raft.progress.items() if progress.recent_active}
         return View(
             raft.membership,
-            self._member.state.members,
+            self._node.members_of_log(),
             frozenset(active | {raft.id}),
             {peer: progress.match_index for peer, progress in raft.progress.items()},
             raft.log.last_index,

@@ -59,6 +59,7 @@ from raftstore.mvcc import (
 from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES
 from raftstore.mvcc.errors import NoSpace, RequestTooLarge
 from raftstore.mvcc.hashing import HashResult
+from raftstore.mvcc.members import changed_members
 from raftstore.mvcc.watch import CompactedSink, Sink
 from raftstore.nodemetrics import expose_gauges
 from raftstore.offloop import OffLoop
@@ -124,6 +125,7 @@ class Node:
         self._applied_term = 0
         self._led_term = 0
         self._seen_role = (0, NOBODY, Role.FOLLOWER)
+        self._seen_membership = raft.membership
         self._turn: asyncio.Handle | None = None
         self._saving: asyncio.Future[None] | None = None
         self._save_timer: asyncio.TimerHandle | None = None
@@ -411,7 +413,7 @@ class Node:
             return await self.hash_kv(question.revision)
         if isinstance(question, Members):
             await self._catch_up_with_leader()
-            return Cluster(self.cluster_id, list(self.state.members.values()))
+            return Cluster(self.cluster_id, list(self.members_of_log().values()))
         return await self._leading.answer(question)
 
     async def _catch_up_with_leader(self) -> None:
@@ -698,8 +700,26 @@ class Node:
     def _send_one(self, peer: int, message: PeerMessage) -> None:
         self._transport.send(peer, [message])
 
+    def members_of_log(self) -> Mapping[int, MemberRecord]:
+        """The members as of the last change in the log: it holds before it is committed (thesis,
+        4.1), and may need who is new for that."""
+        log, members = self._raft.log, self.state.members
+        if log.memberships.latest_index <= log.applied:
+            return members
+        for entry in log.slice(log.applied + 1, log.last_index):
+            if entry.kind is EntryKind.MEMBERSHIP:
+                change = msgpack.decode(entry.data, type=MembershipChange)
+                members = changed_members(members, change)
+        return members
+
+    def _membership_changed(self) -> None:
+        self._seen_membership = self._raft.membership
+        self._tell_members()
+        self._need_ticks()
+
     def _tell_members(self) -> None:
-        records = self.state.members
+        # Whoever is about to go is still told things.
+        records = {**self.state.members, **self.members_of_log()}
         if records:
             others = self._leaving | {m: record.peer_urls for m, record in records.items()}
             others.pop(self._raft.id, None)

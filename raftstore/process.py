@@ -36,8 +36,6 @@ from raftstore.urls import address_of
 log = getLogger("raftstore")
 
 RETRY_S: Final = 0.2
-# A member that another one waits for at its first start may itself just be starting.
-FETCH_TIMEOUT_S: Final = 2.0
 
 
 class StartError(Exception):
@@ -229,10 +227,7 @@ async def _first_start(flags: Flags, credentials: grpc.ChannelCredentials | None
 
     async def fetch(url: str) -> Cluster:
         try:
-            async with asyncio.timeout(FETCH_TIMEOUT_S):
-                return await fetch_members(url, credentials)
-        except TimeoutError:
-            raise NodeError(f"no answer within {FETCH_TIMEOUT_S:.0f} s") from None
+            return await fetch_members(url, credentials)
         except ValueError as error:
             raise NodeError(str(error)) from error
 

@@ -28,8 +28,11 @@ def b64(text: str) -> str:
 
 
 def put(cluster: Cluster, key: str, value: str) -> None:
-    url = cluster.leader().client_url
-    cluster.agent.call(url, "KV/Put", key=b64(key), value=b64(value))
+    put_at(cluster, cluster.leader(), key, value)
+
+
+def put_at(cluster: Cluster, member: Member, key: str, value: str) -> None:
+    cluster.agent.call(member.client_url, "KV/Put", key=b64(key), value=b64(value))
 
 
 def get(cluster: Cluster, member: Member, key: str) -> str:
@@ -169,3 +172,29 @@ def test_a_member_with_a_wrong_certificate_is_refused(cluster: Cluster, tmp_path
     victim.certificates = real
     cluster.restart(victim)
     cluster.wait_for("key", lambda: get(cluster, victim, "not for") == "strangers")
+
+
+def test_one_member_becomes_two(tmp_path: Path) -> None:
+    """The second voter is told its id before it can help to commit that it is one."""
+    cluster = Cluster(tmp_path, Loopback(), 1)
+    try:
+        cluster.start()
+        put(cluster, "before", "alone")
+        [first] = cluster.members.values()
+        second = cluster.new_member("m2")
+        assert add(cluster, first, second, learner=False)
+        with pytest.raises(Refusal, match="DEADLINE_EXCEEDED"):
+            cluster.agent.call(first.client_url, "KV/Put", 1.0, key=b64("nobody agrees"))
+        # Even if it dies before the other one was ever there.
+        first.kill()
+        first.start(cluster.initial_cluster)
+        cluster.wait_for("member", lambda: cluster.status(first))
+        second.start(cluster.initial_cluster, "--initial-cluster-state=existing")
+        second.wait_ready()
+        first.wait_ready()
+        put(cluster, "after", "together")
+        assert get(cluster, second, "before") == "alone"
+        cluster.wait_for("key", lambda: get(cluster, second, "after") == "together")
+        assert sorted(cluster.member_ids()) == ["m1", "m2"]
+    finally:
+        cluster.close()

@@ -43,7 +43,7 @@ class Single:
         return process
 
     def put(self, key: str, value: str, *, check: bool = True) -> str:
-        words = ["put", key, "--command-timeout=2s"]
+        words = ["put", key, "--command-timeout=1s"]
         done = etcdctl(self.url, *words, text=value, check=check)
         return done.stderr if done.returncode else ""
 
