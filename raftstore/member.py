@@ -12,6 +12,7 @@ from raftstore.disk import BadSnapshot, FileSystem, Founding, Opened, Storage, S
 from raftstore.disk.wal import SEGMENT_SIZE_BYTES
 from raftstore.metrics import Metrics
 from raftstore.mvcc import StateMachine, WatchHub
+from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES
 from raftstore.mvcc.snapshot import Loader, SnapshotMismatch
 
 _log = getLogger("raftstore")
@@ -40,6 +41,7 @@ class Options:
     election_ticks: int = 10
     quota_bytes: int = 0
     log_keep_bytes: int = 16 * 1024 * 1024
+    request_size_max_bytes: int = REQUEST_SIZE_MAX_BYTES
 
 
 @dataclass

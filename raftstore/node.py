@@ -56,7 +56,6 @@ from raftstore.mvcc import (
     decode_proposal,
     encode_proposal,
 )
-from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES
 from raftstore.mvcc.errors import NoSpace, RequestTooLarge
 from raftstore.mvcc.hashing import HashResult
 from raftstore.mvcc.members import changed_members
@@ -249,7 +248,7 @@ class Node:
         data = encode_proposal(proposal_id, command)
         # What the log holds must be readable for ever: a value of a wrong type fails here.
         decode_proposal(data)
-        if len(data) > REQUEST_SIZE_MAX_BYTES:
+        if len(data) > self._options.request_size_max_bytes:
             raise RequestTooLarge
         if len(proposals) >= self._options.pending_max:
             self.metrics.proposals_failed += 1

@@ -110,7 +110,12 @@ class RunningStore:
         )
         self._stops.append(partial(peers.stop, None))
         await self._serve_pages()
-        options = ServerOptions(flags.progress_notify_s, flags.election_ms / 1000)
+        options = ServerOptions(
+            flags.progress_notify_s,
+            flags.election_ms / 1000,
+            flags.request_size_max_bytes,
+            flags.txn_operations_max,
+        )
         for urls, credentials in self._client_listeners():
             server = await serve(node, urls, credentials, options)
             self._stops.append(server.stop)
@@ -202,6 +207,7 @@ async def open_store(flags: Flags, clock: Clock, rng: random.Random) -> RunningS
         request_timeout_s=5.0 + 2 * flags.election_ms / 1000,
         quota_bytes=max(0, flags.quota_bytes),
         snapshot_entries=flags.snapshot_count,
+        request_size_max_bytes=flags.request_size_max_bytes,
     )
     transport = _Transport(credentials)
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pinnace_wire import etcd_rpc_pb2 as rpc
 from raftstore.mvcc import Compact, RangeResult
-from raftstore.mvcc.check import check_txn
+from raftstore.mvcc.check import TXN_OPS_MAX, check_txn
 from raftstore.mvcc.statemachine import is_read_only
 from raftstore.server import wire
 from raftstore.server.errors import NotSupportedForLearner
@@ -21,9 +21,10 @@ _SLICE_SIZE_BYTES: Final = 512 * 1024
 
 
 class KvService:
-    def __init__(self, node: "Node", headers: Headers) -> None:
+    def __init__(self, node: "Node", headers: Headers, ops_max: int = TXN_OPS_MAX) -> None:
         self._node = node
         self._headers = headers
+        self._ops_max = ops_max
 
     async def put(self, request: bytes) -> bytes:
         put = wire.put_request(rpc.PutRequest.FromString(request))
@@ -56,8 +57,8 @@ class KvService:
 
     async def txn(self, request: bytes) -> bytes:
         message = rpc.TxnRequest.FromString(request)
-        txn = wire.txn_request(message)
-        check_txn(txn)
+        txn = wire.txn_request(message, self._ops_max)
+        check_txn(txn, self._ops_max)
         if is_read_only(txn):
             if not wire.is_serializable(message):
                 await self._node.read_barrier()

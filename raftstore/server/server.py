@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from raftstore.errors import Stopped
-from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES
+from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES, TXN_OPS_MAX
 from raftstore.server.auth import REFUSED_METHODS, AuthService
 from raftstore.server.calls import Calls, Streams
 from raftstore.server.cluster import ClusterService
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # etcd's: a request a little too large is still read, to be told so in etcd's words.
 _OVERHEAD_BYTES: Final = 512 * 1024
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", REQUEST_SIZE_MAX_BYTES + _OVERHEAD_BYTES),
     ("grpc.max_send_message_length", -1),
     # etcd's --grpc-keepalive-*: clients may ping every 5 s; one that vanished is noticed.
     ("grpc.keepalive_time_ms", 7_200_000),
@@ -48,10 +47,13 @@ Handlers = Mapping[str, "grpc.RpcMethodHandler[Any, Any]"]
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """etcd's --experimental-watch-progress-notify-interval and --election-timeout."""
+    """etcd's --watch-progress-notify-interval, --election-timeout, --max-request-bytes and
+    --max-txn-ops."""
 
     progress_interval_s: float = 600.0
     election_timeout_s: float = 1.0
+    request_size_max_bytes: int = REQUEST_SIZE_MAX_BYTES
+    txn_ops_max: int = TXN_OPS_MAX
 
 
 class Server:
@@ -89,7 +91,10 @@ async def serve(
     TLS where there are no credentials. Raises OSError where that is not possible."""
     options = options or ServerOptions()
     streams = Streams(node, options.election_timeout_s)
-    server = grpc.aio.server(options=_OPTIONS)
+    message_size_max = options.request_size_max_bytes + _OVERHEAD_BYTES
+    server = grpc.aio.server(
+        options=(*_OPTIONS, ("grpc.max_receive_message_length", message_size_max))
+    )
     for service, handlers in _services(node, streams, options).items():
         generic = grpc.method_handlers_generic_handler(service, dict(handlers))
         server.add_generic_rpc_handlers((generic,))
@@ -112,7 +117,7 @@ def _listen(
 def _services(node: "Node", streams: Streams, options: ServerOptions) -> Mapping[str, Handlers]:
     headers, calls = Headers(node), Calls(node)
     return {
-        "etcdserverpb.KV": _kv(KvService(node, headers), calls),
+        "etcdserverpb.KV": _kv(KvService(node, headers, options.txn_ops_max), calls),
         "etcdserverpb.Watch": {
             "Watch": grpc.stream_stream_rpc_method_handler(
                 WatchService(node, headers, calls, streams, options.progress_interval_s).watch

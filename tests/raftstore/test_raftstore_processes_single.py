@@ -204,3 +204,13 @@ def test_help_names_every_flag() -> None:
     assert told.startswith("usage: pinnace raftstore [FLAGS]")
     for flag in ("--name", "--initial-cluster-token", "--peer-trusted-ca-file", "--snapshot-count"):
         assert f"  {flag}\n" in told
+
+
+@pytest.mark.needs("etcd")
+def test_limits_of_requests(single: Single) -> None:
+    single.ready("--max-request-bytes=1000", "--max-txn-ops=2")
+    assert single.put("small", "x" * 900) == ""
+    assert "etcdserver: request is too large" in single.put("large", "x" * 1001, check=False)
+    puts = "".join(f"put k{number} v\n" for number in range(3))
+    done = etcdctl(single.url, "txn", text=f"\n{puts}\n\n", check=False)
+    assert "too many operations in txn request" in done.stderr
