@@ -11,8 +11,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pinnace_wire import etcd_rpc_pb2 as rpc
 from raftstore.mvcc import Event, KeyValue, Watcher
@@ -34,6 +33,9 @@ NO_WATCH: Final = -1
 _ENCODED_MAX: Final = 1024
 # Answers that wait for a caller who does not read them: then no more requests are read.
 _ANSWERS_MAX: Final = 1024
+# A message takes the loop some 40 us: together they get no more than about half of it.
+_WINDOW_S: Final = 0.01
+_WINDOW_MESSAGES: Final = 125
 # How soon a stream that owes an answer about its progress looks again for watches that catch up.
 _PROGRESS_RETRY_S: Final = 0.01
 
@@ -73,13 +75,9 @@ class EncodedEvents:
         return found[2]
 
 
-class _Part(NamedTuple):
-    """What one revision has to tell a watch: its encoded events, one by one only where they may
-    have to go out in fragments."""
-
-    revision: int
-    size_bytes: int
-    events: Sequence[bytes]
+_Part = tuple[int, bytes, "list[bytes] | None"]
+"""What one revision has to tell a watch: the revision, its encoded events together, and one by one
+where they have to go out in fragments. A plain tuple: one is made for every event and watch."""
 
 
 class _Watch:
@@ -90,6 +88,7 @@ class _Watch:
         "_encode",
         "_no_delete",
         "_no_put",
+        "_size_bytes",
         "_stream",
         "fragment",
         "id_field",
@@ -121,6 +120,7 @@ class _Watch:
         encoded = stream.encoded
         self._encode = encoded.with_prev if request.prev_kv else encoded.plain
         self.parts: list[_Part] = []
+        self._size_bytes = 0
         self.watcher: Watcher | None = None
 
     def hear(self, events: Sequence[Event], revision: int) -> None:
@@ -129,17 +129,19 @@ class _Watch:
             events = [e for e in events if not (self._no_delete if e.deleted else self._no_put)]
             if not events:
                 return
-        encoded: Sequence[bytes]
+        pieces = None
         if len(events) == 1:
-            encoded = (self._encode(events[0]),)
-            size_bytes = len(encoded[0])
+            data = self._encode(events[0])
         else:
-            encoded = [self._encode(event) for event in events]
-            size_bytes = sum(map(len, encoded))
+            pieces = [self._encode(event) for event in events]
+            data = b"".join(pieces)
+            if not self.fragment or len(data) <= FRAGMENT_SIZE_BYTES:
+                pieces = None
         if not self.parts:
             self._stream.waiting.append(self)
-        self.parts.append(_Part(revision, size_bytes, encoded))
-        self._stream.collected(self, size_bytes)
+        self.parts.append((revision, data, pieces))
+        self._size_bytes += len(data)
+        self._stream.collected(self, len(data))
 
     def compacted(self, compact_revision: int) -> None:
         """What the hub tells when what was to be told is gone."""
@@ -152,16 +154,23 @@ class _Watch:
             self.watcher = None
 
     def take(self) -> list[_Part]:
-        """The parts of the next message: whole revisions, one at least."""
+        """The parts of the next message: whole revisions, one at least. One that goes out in
+        fragments comes alone."""
+        parts = self.parts
+        if self._size_bytes <= _MESSAGE_SIZE_BYTES:
+            self.parts, self._size_bytes = [], 0
+            return parts
         taken, size_bytes = 0, 0
-        for part in self.parts:
+        for _, data, pieces in parts:
+            if pieces is not None and taken:
+                break
             taken += 1
-            size_bytes += part.size_bytes
+            size_bytes += len(data)
             if size_bytes >= _MESSAGE_SIZE_BYTES:
                 break
-        parts = self.parts[:taken]
-        del self.parts[:taken]
-        return parts
+        self.parts = parts[taken:]
+        self._size_bytes -= size_bytes
+        return parts[:taken]
 
     def is_synced(self, revision: int) -> bool:
         """Whether its caller, once all that waits is written, knows everything up to `revision`.
@@ -188,6 +197,7 @@ class WatchService:
         self._streams = streams
         self._progress_interval_s = progress_interval_s
         self._encoded = EncodedEvents()
+        self._pace = _Pace()
         self._opened = 0
 
     async def watch(self, _: object, context: Context) -> None:
@@ -204,7 +214,7 @@ class WatchService:
         stream = _Stream(self._node, self._headers, self._encoded, interval_s)
         ended = self._streams.add(context)
         reading = asyncio.ensure_future(_read(context, stream))
-        writing = asyncio.ensure_future(_write(context, stream))
+        writing = asyncio.ensure_future(_write(context, stream, self._pace))
         try:
             parts = (reading, writing, ended)
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -226,13 +236,60 @@ async def _read(context: Context, stream: "_Stream") -> None:
         await stream.room()
 
 
-async def _write(context: Context, stream: "_Stream") -> None:
+async def _write(context: Context, stream: "_Stream", pace: "_Pace") -> None:
     while True:
+        if not pace.take():
+            await pace.turn()
         message = stream.next_message()
         if message is None:
+            pace.give_back()
             await stream.something()
         else:
             await context.write(message)
+
+
+class _Pace:
+    """How many messages go out in a window of time, on all streams together. A message costs the
+    loop more than the events in it: what waits for its turn grows meanwhile, instead of keeping
+    the loop from the writes that it tells of. Nothing waits before so many are sent."""
+
+    def __init__(self) -> None:
+        self._left = _WINDOW_MESSAGES
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def take(self) -> bool:
+        """Whether a message may go out now."""
+        if self._left == 0:
+            return False
+        self._left -= 1
+        if self._timer is None:
+            self._arm()
+        return True
+
+    def give_back(self) -> None:
+        """There was no message."""
+        self._left += 1
+
+    async def turn(self) -> None:
+        """Wait until a message may go out, behind those who already wait."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        await waiting
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_WINDOW_S, self._open)
+
+    def _open(self) -> None:
+        self._timer = None
+        self._left = _WINDOW_MESSAGES
+        while self._waiting and self._left:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                self._left -= 1
+        if self._left < _WINDOW_MESSAGES:
+            self._arm()
 
 
 class _Stream:
@@ -317,7 +374,7 @@ class _Stream:
         watch.leave()
         if watch.parts:
             self.waiting.remove(watch)
-            self._buffered_bytes -= sum(part.size_bytes for part in watch.parts)
+            self._buffered_bytes -= sum(len(data) for _, data, _ in watch.parts)
         if watch in self._behind:
             self._behind.remove(watch)
         self._answer(rpc.WatchResponse(watch_id=watch_id, canceled=True))
@@ -344,7 +401,7 @@ class _Stream:
         watch.leave()
         if watch.parts:
             # Coming back fails then, and ends it.
-            watch.next_revision = watch.parts[-1].revision + 1
+            watch.next_revision = watch.parts[-1][0] + 1
             self._behind.append(watch)
             return
         del self._watches[watch.watch_id]
@@ -359,7 +416,7 @@ class _Stream:
         self._buffered_bytes += size_bytes
         if self._buffered_bytes > BUFFER_MAX_BYTES:
             watch.leave()
-            watch.next_revision = watch.parts[-1].revision + 1
+            watch.next_revision = watch.parts[-1][0] + 1
             self._behind.append(watch)
         if self._awaited is not None:
             self.wake()
@@ -406,17 +463,17 @@ class _Stream:
         if watch.parts:
             self.waiting.append(watch)
         watch.progress_due = False
-        size_bytes = sum(part.size_bytes for part in parts)
-        self._buffered_bytes -= size_bytes
-        start = self._headers.field(parts[-1].revision) + watch.id_field
-        events = list(chain.from_iterable(part.events for part in parts))
-        if watch.fragment and size_bytes > FRAGMENT_SIZE_BYTES:
-            *fragments, last = _fragments(events)
-            # Nothing may come between them: they go where answers go.
-            self._answers.extend(start + _FRAGMENT + fragment for fragment in fragments)
-            self._answers.append(start + last)
-            return self._answers.popleft()
-        return start + b"".join(events)
+        start = self._headers.field(parts[-1][0]) + watch.id_field
+        events = b"".join([data for _, data, _ in parts])
+        self._buffered_bytes -= len(events)
+        pieces = parts[0][2]
+        if pieces is None:
+            return start + events
+        *fragments, last = _fragments(pieces)
+        # Nothing may come between them: they go where answers go.
+        self._answers.extend(start + _FRAGMENT + fragment for fragment in fragments)
+        self._answers.append(start + last)
+        return self._answers.popleft()
 
     def _answer(self, response: rpc.WatchResponse) -> None:
         revision = self._node.state.keyspace.revision
