@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from raftstore.core.messages import Entry, EntryKind, HardState, SnapshotMeta
+from raftstore.core.messages import NOBODY, Entry, EntryKind, HardState, SnapshotMeta
 from raftstore.disk import records
 from raftstore.disk.errors import CorruptRecord
 from raftstore.disk.files import FileSystem
@@ -134,7 +134,16 @@ def read_segments(
             raise CorruptRecord(segment.path, 0, "the segment has no head")
     if not contents.joins:
         contents.entries, contents.last_index, contents.size_bytes = [], snapshot.index, 0
+    _meet_term(contents)
     return contents
+
+
+def _meet_term(contents: Contents) -> None:
+    """Of a batch that was torn the entries may be whole and the hard state behind them lost. The
+    member has promised nothing in their term yet."""
+    last_term = contents.entries[-1].term if contents.entries else 0
+    if last_term > contents.hard_state.term:
+        contents.hard_state = HardState(last_term, NOBODY, contents.hard_state.commit)
 
 
 def _unfinished(contents: Contents, data: bytes) -> int | None:

@@ -91,14 +91,16 @@ class Wal:
         return self._hard_state
 
     def append(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        """Write a batch behind the log; `sync` makes it durable. Raises DiskFailed."""
+        """Write a batch behind the log; `sync` makes it durable. The hard state comes last: what
+        a crash tears is read up to the tear, and its commit may be true of these entries only.
+        Raises DiskFailed."""
         if self._offset >= self._segment_size_bytes:
             # Full: what was set aside is used up, so the file ends with its last record.
             self._next_segment()
         batch = [(entry_kind(entry), entry_payload(entry)) for entry in entries]
         if hard_state is not None:
             self._hard_state = hard_state
-            batch.insert(0, (HARD_STATE, hard_state_payload(hard_state)))
+            batch.append((HARD_STATE, hard_state_payload(hard_state)))
         self._write_batch(batch)
         if entries:
             self._last_index = entries[-1].index

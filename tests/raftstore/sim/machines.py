@@ -187,10 +187,12 @@ class Machine:
             self.files = self.files.after_kill()
 
     def put_back(self) -> None:
-        """The damaged file is put back from a copy."""
+        """The damaged file is put back from a copy, if it is still there."""
         assert self.damage is not None
-        self._trace.say(f"{self.name}: {self.damage[0]} is put back")
-        self.files.flip(*self.damage)
+        path, bit = self.damage
+        if self.files.exists(path):
+            self._trace.say(f"{self.name}: {path} is put back")
+            self.files.flip(path, bit)
         self.damage = None
 
     def give_up(self) -> None:
