@@ -16,6 +16,8 @@ from raftstore.mvcc.values import Event, KeyValue, tombstone
 # The revision of a store that was never written, as in etcd.
 FIRST_REVISION = 1
 
+_TUPLE_VERSIONS_MAX = 8
+
 _mod_revision = attrgetter("mod_revision")
 
 
@@ -27,8 +29,10 @@ class Keyspace:
         self.compact_revision = 0
         self.live: dict[bytes, KeyValue] = {}
         self.live_keys = SortedKeys()
-        # Versions that a later one replaced, oldest first, deletions among them.
-        self._older: dict[bytes, list[KeyValue]] = {}
+        # Versions that a later one replaced, oldest first, deletions among them. Few in a tuple:
+        # the garbage collector lets go of one whose members it need not visit, and a million
+        # lists would hold up the store for a fifth of a second.
+        self._older: dict[bytes, tuple[KeyValue, ...] | list[KeyValue]] = {}
         self._dead_keys = SortedKeys()
         # Per revision from `_first_change` on: one version, or a tuple of them.
         self._changes: list[KeyValue | tuple[KeyValue, ...]] = []
@@ -53,11 +57,7 @@ class Keyspace:
             # The key of the version before is the same bytes: keep one of them in memory.
             key = prev.key
             kv = KeyValue(key, value, prev.create_revision, revision, prev.version + 1, lease)
-            older = self._older.get(key)
-            if older is None:
-                self._older[key] = [prev]
-            else:
-                older.append(prev)
+            self._keep(key, (prev,))
             self.size_bytes += len(value)
         self.live[key] = kv
         return Event(kv, prev)
@@ -66,10 +66,21 @@ class Keyspace:
         """The end of a key that lives."""
         prev = self.live.pop(key)
         gone = tombstone(prev.key, revision)
-        self._older.setdefault(prev.key, []).extend((prev, gone))
+        self._keep(prev.key, (prev, gone))
         self.live_keys.remove(key)
         self._dead_keys.add(prev.key)
         return Event(gone, prev)
+
+    def _keep(self, key: bytes, versions: tuple[KeyValue, ...]) -> None:
+        older = self._older.get(key)
+        if older is None:
+            self._older[key] = versions
+        elif isinstance(older, list):
+            older += versions
+        elif len(older) < _TUPLE_VERSIONS_MAX:
+            self._older[key] = (*older, *versions)
+        else:
+            self._older[key] = [*older, *versions]
 
     def record(self, revision: int, events: Sequence[Event]) -> None:
         """`events` are all the changes of `revision`, the one after the last."""
@@ -200,7 +211,10 @@ class Keyspace:
         freed = max(0, min(seen, limit))
         for kv in older[:freed]:
             self.size_bytes -= len(kv.value)
-        del older[:freed]
+        if isinstance(older, list):
+            del older[:freed]
+        else:
+            self._older[key] = older = older[freed:]
         if not older:
             del self._older[key]
             if live is None:
