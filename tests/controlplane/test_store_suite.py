@@ -1,51 +1,17 @@
 """The Store protocol, as every store behind it must keep it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from controlplane.store import Compacted, Compare, Event, KeyValue, Op, Store, StoreError
+from controlplane.store import Compacted, Compare, Event, KeyValue, Op, StoreError
 from controlplane.store.fencing import Deposed, FencedWrites
 from controlplane.store.protocol import CompareTarget, TooLarge, prefix_end
-from tests.controlplane.storebackends import BACKENDS, Backend
+from tests.controlplane.storebackends import BACKENDS, Backend, Heard, put, until
 
 pytestmark = pytest.mark.parametrize("backend", BACKENDS)
-
-
-async def put(store: Store, key: bytes, value: bytes, lease: int = 0) -> int:
-    return (await store.txn([], [Op.put(key, value, lease)])).revision
-
-
-async def until(holds: Callable[[], bool], limit_s: float = 20.0) -> None:
-    """Wait for what the store tells in its own time."""
-    async with asyncio.timeout(limit_s):
-        while not holds():  # noqa: ASYNC110 - the store has no event to wait for
-            await asyncio.sleep(0.01)
-
-
-class Heard:
-    """A sink that remembers."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[int, list[Event]]] = []
-        self.lost: list[StoreError] = []
-
-    def __call__(self, events: Sequence[Event], revision: int) -> None:
-        if events:
-            self.calls.append((revision, list(events)))
-
-    @property
-    def revisions(self) -> list[int]:
-        return [revision for revision, _ in self.calls]
-
-    @property
-    def summary(self) -> list[tuple[int, list[tuple[bytes, bytes, bool]]]]:
-        return [
-            (revision, [(e.kv.key, e.kv.value, e.deleted) for e in events])
-            for revision, events in self.calls
-        ]
 
 
 async def test_a_key_through_its_life(tmp_path: Path, backend: Backend) -> None:

@@ -1,0 +1,170 @@
+"""The control plane on an etcd of its own: what it writes is there for etcdctl, and it comes
+through the death of either."""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from base import tls
+from base.clock import SystemClock
+from controlplane import flags
+from controlplane.flags import Flags
+from controlplane.process import ControlPlane
+from tests.controlplane.storebackends import ROOT, Etcd, free_port, grpc_settled
+
+pytestmark = [pytest.mark.realtime, pytest.mark.needs("etcd")]
+
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
+REPLICASETS = "/apis/apps/v1/namespaces/default/replicasets"
+
+
+def arguments(directory: Path, etcd: Etcd) -> list[str]:
+    return [
+        "--data-dir", str(directory), "--bind-address", "127.0.0.1",
+        "--advertise-address", "127.0.0.1",
+        "--secure-port", str(free_port()), "--grpc-port", str(free_port()),
+        "--etcd-servers", etcd.url, "--leader-elect-lease-duration", "2s",
+    ]  # fmt: skip
+
+
+class Admin:
+    """Requests as the administrator."""
+
+    def __init__(self, given: Flags) -> None:
+        self._base = f"https://127.0.0.1:{given.secure_port}"
+        self._pki = given.pki_dir
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        pki = self._pki
+        context = tls.client_context(pki / "ca.crt", pki / "admin.crt", pki / "admin.key")
+        async with aiohttp.ClientSession() as session:
+            headers = {"Content-Type": "application/merge-patch+json"} if method == "PATCH" else {}
+            async with session.request(
+                method, self._base + path, ssl=context, json=body, headers=headers
+            ) as response:
+                return response.status, await response.text()
+
+    async def names(self, path: str) -> list[str]:
+        status, text = await self.ask("GET", path)
+        assert status == 200, text
+        return [item["metadata"]["name"] for item in json.loads(text)["items"]]
+
+
+@asynccontextmanager
+async def serving(directory: Path, etcd: Etcd) -> AsyncIterator[Admin]:
+    given = flags.parse(arguments(directory, etcd))
+    plane = ControlPlane(given, SystemClock(), random.Random())
+    await plane.start()
+    try:
+        yield Admin(given)
+    finally:
+        await plane.stop()
+        await grpc_settled()
+
+
+def configmap(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+
+
+def replicaset(name: str, replicas: int) -> dict[str, Any]:
+    labels = {"app": name}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    return {
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": pod},
+    }  # fmt: skip
+
+
+def etcdctl(etcd: Etcd, *words: str) -> list[str]:
+    command = ["etcdctl", f"--endpoints={etcd.url}", *words]
+    done = subprocess.run(
+        command, env={"ETCDCTL_API": "3", "PATH": "/usr/bin"}, capture_output=True, timeout=20
+    )
+    return done.stdout.decode().split()
+
+
+async def eventually(holds: Callable[[], Any], limit_s: float = 30.0) -> None:
+    async with asyncio.timeout(limit_s):
+        while not await holds():  # noqa: ASYNC110 - over HTTP there is nothing to wait for
+            await asyncio.sleep(0.05)
+
+
+async def test_objects_outlive_the_control_plane_and_etcd(tmp_path: Path) -> None:
+    etcd = Etcd(tmp_path / "etcd")
+    etcd.start()
+    try:
+        async with serving(tmp_path / "one", etcd) as admin:
+            for path in ("/readyz/etcd", "/livez/etcd", "/healthz/etcd"):
+                assert await admin.ask("GET", path) == (200, "ok")
+            for number in range(5):
+                assert (await admin.ask("POST", CONFIGMAPS, configmap(f"c{number}")))[0] == 201
+                assert f"c{number}" in await admin.names(CONFIGMAPS)
+            assert (await admin.ask("POST", CONFIGMAPS, configmap("c0")))[0] == 409
+            assert (await admin.ask("DELETE", f"{CONFIGMAPS}/c4"))[0] == 200
+            assert (await admin.ask("GET", f"{CONFIGMAPS}/c4"))[0] == 404
+            keys = etcdctl(etcd, "get", "--prefix", "--keys-only", "/registry/core/configmaps/")
+            assert "/registry/core/configmaps/default/c0" in keys
+            assert "/registry/core/configmaps/default/c4" not in keys
+            etcd.kill()
+            status, text = await admin.ask("GET", "/readyz?verbose")
+            assert status == 500
+            assert "[-]etcd failed: reason withheld" in text
+            etcd.start()
+            await eventually(lambda: _is_ready(admin))
+            await admin.ask("POST", CONFIGMAPS, configmap("after"))
+            assert {"c0", "c1", "c2", "c3", "after"} <= set(await admin.names(CONFIGMAPS))
+        async with serving(tmp_path / "one", etcd) as admin:
+            assert {"c0", "c1", "c2", "c3", "after"} <= set(await admin.names(CONFIGMAPS))
+            assert (await admin.ask("POST", REPLICASETS, replicaset("web", 2)))[0] == 201
+            await eventually(lambda: _has_pods(admin, 2))
+    finally:
+        etcd.kill()
+
+
+async def _is_ready(admin: Admin) -> bool:
+    return (await admin.ask("GET", "/readyz"))[0] == 200
+
+
+async def _has_pods(admin: Admin, count: int) -> bool:
+    return len(await admin.names(PODS)) == count
+
+
+def start_process(directory: Path, etcd: Etcd) -> subprocess.Popen[bytes]:
+    words = arguments(directory / "first", etcd)
+    command = [sys.executable, "-m", "cluster.main", "controlplane", *words]
+    with (directory / "log").open("wb") as log:
+        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+
+async def test_another_control_plane_takes_over_from_one_that_was_killed(tmp_path: Path) -> None:
+    etcd = Etcd(tmp_path / "etcd")
+    etcd.start()
+    first = start_process(tmp_path, etcd)
+    leader = ("get", "--prefix", "--print-value-only", "/pinnace/leaders/")
+    try:
+        await eventually(lambda: asyncio.to_thread(etcdctl, etcd, *leader))
+        before = etcdctl(etcd, *leader)
+        async with serving(tmp_path / "second", etcd) as admin:
+            assert (await admin.ask("POST", REPLICASETS, replicaset("web", 2)))[0] == 201
+            await eventually(lambda: _has_pods(admin, 2))
+            assert etcdctl(etcd, *leader) == before
+            first.kill()
+            first.wait()
+            patched = await admin.ask("PATCH", f"{REPLICASETS}/web", {"spec": {"replicas": 4}})
+            assert patched[0] == 200
+            await eventually(lambda: _has_pods(admin, 4))
+            assert etcdctl(etcd, *leader) != before
+    finally:
+        first.kill()
+        first.wait()
+        etcd.kill()
