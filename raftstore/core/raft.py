@@ -38,6 +38,10 @@ from raftstore.core.reads import Asked, FollowerReads
 from raftstore.core.ready import Config, Outbox, Ready, Stored
 
 
+# More than a heartbeat's time, and different, so that members seldom ask at once.
+_DOUBT_TICKS = (2, 5)
+
+
 class Role(Enum):
     FOLLOWER = "follower"
     PRE_CANDIDATE = "pre-candidate"
@@ -160,9 +164,19 @@ class Raft:
         self._lead.transfer(to)
 
     def report_unreachable(self, peer: int) -> None:
-        """What was sent to `peer` is probably lost."""
+        """What was sent to `peer` is probably lost. Where that is the leader, it may be gone."""
         if self._lead is not None:
             self._lead.report_unreachable(peer)
+        elif peer == self.leader:
+            self._doubt_leader()
+
+    def _doubt_leader(self) -> None:
+        """Ask the others soon, instead of after an election timeout, and help who asks: those who
+        still hear from the leader refuse, and its next heartbeat ends the doubt. A process that
+        dies closes its connections: this is found in milliseconds."""
+        if self._elapsed_ticks < self.config.election_ticks:
+            self._elapsed_ticks = self.config.election_ticks
+            self._timeout_ticks = self._elapsed_ticks + self._rng.randrange(*_DOUBT_TICKS)
 
     def report_snapshot(self, peer: int, ok: bool) -> None:
         """A snapshot has reached `peer`, or failed to."""
