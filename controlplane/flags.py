@@ -75,7 +75,7 @@ def parse(argv: Sequence[str]) -> Flags:
         cluster_cidr=given.cluster_cidr,
         event_ttl_s=given.event_ttl,
         verbosity=given.verbosity,
-        store=store_flags.read_flags(parser, given),
+        store=store_flags.read_flags(parser, given, given.data_dir / "store"),
     )
 
 

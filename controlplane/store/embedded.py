@@ -6,7 +6,7 @@ refused with keeps etcd's words. Nothing is kept here: the raftstore's node is t
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +31,12 @@ from controlplane.store.protocol import (
     TxnResult,
     Watcher,
 )
+from raftstore import flags as raftstore_flags
 from raftstore import mvcc
+from raftstore import process as raftstore_process
 from raftstore.disk import DiskError
 from raftstore.errors import NodeError
+from raftstore.flagtable import FlagError
 from raftstore.member import Options
 from raftstore.mvcc import check
 from raftstore.mvcc.errors import Compacted as MvccCompacted
@@ -70,12 +73,27 @@ async def open_embedded(data_dir: Path, clock: Clock, rng: random.Random) -> "Em
         raise StoreError(str(error)) from error
 
 
-class EmbeddedStore(Store):
-    """`node` shows what is not of the protocol."""
+async def open_member(
+    flags: raftstore_flags.Flags, clock: Clock, rng: random.Random
+) -> "EmbeddedStore":
+    """Open or make one of several members, which looks for the others from now on. Raises
+    StoreError, in one line for the operator."""
+    try:
+        running = await raftstore_process.open_store(flags, clock, rng)
+    except (raftstore_process.StartError, FlagError) as error:
+        raise StoreError(str(error)) from error
+    return EmbeddedStore(running.node, clock, running.close)
 
-    def __init__(self, node: Node, clock: Clock) -> None:
+
+class EmbeddedStore(Store):
+    """`node` shows what is not of the protocol; `close` ends more than it, where given."""
+
+    def __init__(
+        self, node: Node, clock: Clock, close: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self.node = node
         self._clock = clock
+        self._close = close or node.close
 
     @property
     def metrics(self) -> Collector:
@@ -196,7 +214,7 @@ class EmbeddedStore(Store):
         return self.node.state.keyspace.revision
 
     async def close(self) -> None:
-        await self.node.close()
+        await self._close()
 
     async def _propose(self, command: mvcc.Command) -> None:
         try:

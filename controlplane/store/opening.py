@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from base.clock import Clock
-from controlplane.store.embedded import open_embedded
+from controlplane.store.embedded import open_embedded, open_member
 from controlplane.store.etcd import EtcdStore
 from controlplane.store.flags import StoreFlags
 from controlplane.store.protocol import Store
@@ -15,4 +15,6 @@ async def open_store(flags: StoreFlags, directory: Path, clock: Clock, rng: rand
     Raises StoreError, in one line for the operator."""
     if flags.servers is not None:
         return EtcdStore(flags.servers, clock, rng, flags.lease_duration_s)
+    if flags.member is not None:
+        return await open_member(flags.member, clock, rng)
     return await open_embedded(directory, clock, rng)

@@ -2,30 +2,30 @@
 through the death of either."""
 
 import asyncio
-import json
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
-from base import tls
 from base.clock import SystemClock
 from controlplane import flags
-from controlplane.flags import Flags
 from controlplane.process import ControlPlane
+from tests.controlplane.planes import (
+    CONFIGMAPS,
+    PODS,
+    REPLICASETS,
+    Admin,
+    configmap,
+    eventually,
+    replicaset,
+)
 from tests.controlplane.storebackends import ROOT, Etcd, free_port, grpc_settled
 
 pytestmark = [pytest.mark.realtime, pytest.mark.needs("etcd")]
-
-CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
-PODS = "/api/v1/namespaces/default/pods"
-REPLICASETS = "/apis/apps/v1/namespaces/default/replicasets"
 
 
 def arguments(directory: Path, etcd: Etcd) -> list[str]:
@@ -35,29 +35,6 @@ def arguments(directory: Path, etcd: Etcd) -> list[str]:
         "--secure-port", str(free_port()), "--grpc-port", str(free_port()),
         "--etcd-servers", etcd.url, "--leader-elect-lease-duration", "2s",
     ]  # fmt: skip
-
-
-class Admin:
-    """Requests as the administrator."""
-
-    def __init__(self, given: Flags) -> None:
-        self._base = f"https://127.0.0.1:{given.secure_port}"
-        self._pki = given.pki_dir
-
-    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
-        pki = self._pki
-        context = tls.client_context(pki / "ca.crt", pki / "admin.crt", pki / "admin.key")
-        async with aiohttp.ClientSession() as session:
-            headers = {"Content-Type": "application/merge-patch+json"} if method == "PATCH" else {}
-            async with session.request(
-                method, self._base + path, ssl=context, json=body, headers=headers
-            ) as response:
-                return response.status, await response.text()
-
-    async def names(self, path: str) -> list[str]:
-        status, text = await self.ask("GET", path)
-        assert status == 200, text
-        return [item["metadata"]["name"] for item in json.loads(text)["items"]]
 
 
 @asynccontextmanager
@@ -72,31 +49,12 @@ async def serving(directory: Path, etcd: Etcd) -> AsyncIterator[Admin]:
         await grpc_settled()
 
 
-def configmap(name: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
-
-
-def replicaset(name: str, replicas: int) -> dict[str, Any]:
-    labels = {"app": name}
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    return {
-        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name},
-        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": pod},
-    }  # fmt: skip
-
-
 def etcdctl(etcd: Etcd, *words: str) -> list[str]:
     command = ["etcdctl", f"--endpoints={etcd.url}", *words]
     done = subprocess.run(
         command, env={"ETCDCTL_API": "3", "PATH": "/usr/bin"}, capture_output=True, timeout=20
     )
     return done.stdout.decode().split()
-
-
-async def eventually(holds: Callable[[], Any], limit_s: float = 30.0) -> None:
-    async with asyncio.timeout(limit_s):
-        while not await holds():  # noqa: ASYNC110 - over HTTP there is nothing to wait for
-            await asyncio.sleep(0.05)
 
 
 async def test_objects_outlive_the_control_plane_and_etcd(tmp_path: Path) -> None:
