@@ -1,10 +1,14 @@
 """Range: which keys, as of when, in what order, how many (etcd `etcdserver/txn/range.go`)."""
 
+from collections.abc import Generator
 from operator import attrgetter
 
 from raftstore.mvcc.commands import Range, RangeResult, SortOrder, SortTarget
 from raftstore.mvcc.keyspace import Keyspace
 from raftstore.mvcc.values import KeyValue
+
+# Reading so many keys takes a few milliseconds at most.
+STEP_KEYS = 4096
 
 _SORT_KEYS = {
     SortTarget.KEY: attrgetter("key"),
@@ -35,6 +39,46 @@ def run_range(keyspace: Keyspace, request: Range, revision: int) -> RangeResult:
         start, end = bounds(request.key, request.range_end)
         kvs, _ = keyspace.slice_at(start, end, request.revision)
         count = len(kvs)
+    return _result(request, kvs, count, revision)
+
+
+def is_large(keyspace: Keyspace, request: Range) -> bool:
+    """Whether reading the range at once would keep others waiting: then in `range_steps`."""
+    if not request.range_end or request.count_only or 0 < request.limit <= STEP_KEYS:
+        return False
+    return keyspace.live_keys.count(*bounds(request.key, request.range_end)) > STEP_KEYS
+
+
+def range_steps(keyspace: Keyspace, request: Range) -> Generator[None, None, RangeResult]:
+    """As `run_range` of the present, with a pause after every `STEP_KEYS` keys: other requests may
+    run there. All of it is read at one revision; where that is compacted meanwhile, reading the
+    present begins anew. Raises Compacted and FutureRevision."""
+    keyspace.check_revision(request.revision)
+    revision = keyspace.revision
+    read_at = request.revision if request.revision > 0 else revision
+    start, end = bounds(request.key, request.range_end)
+    count = keyspace.live_keys.count(start, end)
+    kvs: list[KeyValue] = []
+    cursor: bytes | None = start
+    while cursor is not None:
+        found, cursor = keyspace.slice_at(cursor, end, read_at, STEP_KEYS)
+        kvs += found
+        if request.revision <= 0 and _is_enough(request, len(kvs)):
+            break
+        yield
+        if keyspace.compact_revision > read_at:
+            return (yield from range_steps(keyspace, request))
+    if request.revision > 0:
+        count = len(kvs)
+    return _result(request, kvs, count, revision)
+
+
+def _is_enough(request: Range, count: int) -> bool:
+    return 0 < request.limit < count and not _needs_all(request)
+
+
+def _result(request: Range, kvs: list[KeyValue], count: int, revision: int) -> RangeResult:
+    """The answer, out of the keys of the range: all, or as many as its limit can need."""
     if request.count_only:
         return RangeResult(revision, [], count)
     if request.limit > 0 and not _needs_all(request):

@@ -5,8 +5,9 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Final
 
 from pinnace_wire import etcd_rpc_pb2 as rpc
-from raftstore.mvcc import Compact, RangeResult
+from raftstore.mvcc import Compact, Range, RangeResult
 from raftstore.mvcc.check import TXN_OPS_MAX, check_txn
+from raftstore.mvcc.ranges import is_large, range_steps
 from raftstore.mvcc.statemachine import is_read_only
 from raftstore.server import wire
 from raftstore.server.errors import NotSupportedForLearner
@@ -82,7 +83,24 @@ class KvService:
             if self._node.is_learner:
                 raise NotSupportedForLearner
             await self._node.read_barrier()
+        if is_large(self._node.state.keyspace, wanted):
+            return await self._read_large(wanted)
         return self._node.range(wanted)
+
+    async def _read_large(self, wanted: Range) -> RangeResult:
+        node = self._node
+        state = node.state
+        steps = range_steps(state.keyspace, wanted)
+        while node.state is state and node.failure is None:
+            try:
+                next(steps)
+            except StopIteration as done:
+                found: RangeResult = done.value
+                return found
+            await asyncio.sleep(0)
+        # The node has stopped, and says so, or it took over the state of another: once more.
+        node.range(Range(wanted.key, count_only=True))
+        return await self._read_large(wanted)
 
     async def _slices(self, result: RangeResult) -> AsyncGenerator[bytes, None]:
         first = True

@@ -33,9 +33,9 @@ NO_WATCH: Final = -1
 _ENCODED_MAX: Final = 1024
 # Answers that wait for a caller who does not read them: then no more requests are read.
 _ANSWERS_MAX: Final = 1024
-# A message takes the loop some 40 us: together they get no more than about half of it.
+# A message takes the loop some 40 us: together they get about a third of it.
 _WINDOW_S: Final = 0.01
-_WINDOW_MESSAGES: Final = 125
+_WINDOW_MESSAGES: Final = 80
 # How soon a stream that owes an answer about its progress looks again for watches that catch up.
 _PROGRESS_RETRY_S: Final = 0.01
 
