@@ -258,16 +258,37 @@ def test_a_log_that_agrees_with_the_snapshot_keeps_what_is_behind_it() -> None:
 
 
 def test_entries_behind_one_that_was_written_again_do_not_come_back() -> None:
-    """A leader's entries replaced 18 to 60; a snapshot then covers all that it sent."""
-    log = entries(2, 60, 1) + entries(18, 30, 3)
-    files = store_with(log, HardState(3, 2, 30), FOUNDERS)
-    storage, _ = open_store(files)
+    """A leader's entries replaced 18 to 60, and a snapshot covers all that it sent; but the
+    segment still holds the others."""
+    files = FakeFiles()
+    storage, _ = Storage.open(files, STORE, FOUNDERS, 1 << 16)
+    storage.wal.append(None, entries(2, 60, 1))
+    storage.wal.append(HardState(3, 2, 30), entries(18, 30, 3))
+    storage.wal.sync()
     writer = storage.begin_snapshot(RECEIVED)
     writer.finish()
     storage.remove(storage.snapshot_finished(RECEIVED, writer.size_bytes))
     storage.close()
     _, opened = open_store(files)
+    assert opened.snapshot == RECEIVED
     assert list(opened.entries) == []
+
+
+def test_a_segment_that_begins_behind_the_snapshot_is_not_taken_for_its_own() -> None:
+    """The entry that differs is the last of the segment before."""
+    before = store_with(*LOGS[OTHER_LONG])
+    firsts = [int(name.split("-")[1].split(".")[0], 16) for name in before.names(STORE / "wal")]
+    assert len(firsts) > 3
+    for first in firsts[1:]:
+        for term, kept in ((2, entries(first, 60, 2)), (3, [])):
+            files = copy.deepcopy(before)
+            storage, _ = open_store(files)
+            storage.begin_snapshot(SnapshotMeta(first - 1, term, THREE)).finish()
+            storage.close()
+            if first <= 20 and term == 3:
+                continue
+            _, opened = open_store(files)
+            assert opened.entries == kept
 
 
 def test_a_commit_behind_a_log_that_does_not_join_is_refused() -> None:
