@@ -85,15 +85,16 @@ class Registry:
     ) -> list[Stored]:
         """Objects whose keys start with `prefix` and follow `after`, as they were at `revision`."""
         start = cache.prefix + (f"{after}\0" if after > prefix else prefix).encode()
+        end = prefix_end(cache.prefix + prefix.encode())
         try:
-            found = await self.store.range(
-                start, prefix_end(cache.prefix + prefix.encode()), revision=revision
-            )
+            found = await self.store.range(start, end, revision=revision)
         except Compacted as error:
             raise errors.expired(
                 "The provided continue parameter is too old to display a consistent list result. "
                 "You can start a new list without the continue parameter."
             ) from error
+        except StoreError as error:
+            raise _refusal(error) from error
         skip = len(cache.prefix)
         return [
             Stored(cache.layout, kv.key[skip:].decode(), kv.value, kv.mod_revision)
@@ -105,8 +106,9 @@ class Registry:
         try:
             revision = await self.store.latest_revision()
         except StoreError as error:
-            raise errors.unavailable(f"the store does not answer: {error}") from error
-        await self.wait_for(revision)
+            raise _refusal(error) from error
+        if self.revision < revision:
+            await self.wait_for(revision)
 
     async def wait_for(self, revision: int) -> None:
         """Wait until the caches hold everything up to `revision`; 504 where that takes long."""
@@ -135,7 +137,7 @@ class Registry:
         `expected_revision` (0: absent), together with the operations in `also`."""
         value = cache.layout.value_of(obj)
         store_key = cache.prefix + key.encode()
-        lease = await self._event_leases.current() if cache.info.resource == "events" else 0
+        lease = await self._event_lease() if cache.info.resource == "events" else 0
         cache.expect(key, value, obj)
         try:
             revision = await self._txn(
@@ -157,18 +159,29 @@ class Registry:
         )
         return stored.at_revision(revision)
 
+    async def _event_lease(self) -> int:
+        try:
+            return await self._event_leases.current()
+        except StoreError as error:
+            raise _refusal(error) from error
+
     async def _txn(self, compares: Sequence[Compare], operations: Sequence[Op]) -> int:
         """The revision of the transaction. The caches show it by then; where it was refused they
         show why, or a second try would begin with the same mistake."""
         try:
             result = await self._writes.txn(compares, operations)
-        except TooLarge as error:
-            raise errors.StatusError(413, "RequestEntityTooLarge", str(error)) from error
         except StoreError as error:
-            raise errors.unavailable(f"the store does not answer: {error}") from error
+            raise _refusal(error) from error
         if not await self._follower.reached(result.revision, CATCH_UP_S):
             # The write is done or refused either way.
             log.warning("the caches are more than %.0f s behind the store", CATCH_UP_S)
         if not result.succeeded:
             raise Overtaken
         return result.revision
+
+
+def _refusal(error: StoreError) -> errors.StatusError:
+    """What the store refuses, as the API says it."""
+    if isinstance(error, TooLarge):
+        return errors.StatusError(413, "RequestEntityTooLarge", str(error))
+    return errors.unavailable(f"the store does not answer: {error}")
