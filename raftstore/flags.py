@@ -82,7 +82,6 @@ class Flags:
     election_ms: int = 1000
     request_size_max_bytes: int = 1_572_864
     txn_operations_max: int = 128
-    strict_reconfig_check: bool = True
     corrupt_check_s: float = 600.0
     progress_notify_s: float = 600.0
     log_level: str = "info"
@@ -168,13 +167,6 @@ TABLE: Final = FlagTable(
         Flag("max-request-bytes", "1572864", "Largest request of a client.", whole(1)),
         Flag("max-txn-ops", "128", "Most operations in a transaction.", whole(1)),
         Flag(
-            "strict-reconfig-check",
-            "true",
-            "Refuse membership changes that would cost the quorum.",
-            switch,
-            is_switch=True,
-        ),
-        Flag(
             "corrupt-check-time",
             "10m",
             "How often members compare what they hold; 0: never.",
@@ -201,6 +193,12 @@ TABLE: Final = FlagTable(
         ),
         # What etcd has had since 3.4 or 3.5, and what a unit file may still spell out.
         Flag("pre-vote", "true", "Always on.", only("true", "PreVote is always on")),
+        Flag(
+            "strict-reconfig-check",
+            "true",
+            "Always on.",
+            only("true", "a change that would cost the quorum is always refused"),
+        ),
         Flag("enable-v2", "false", "Never on.", only("false", "there is no v2 API")),
     ),
     refused={
@@ -290,7 +288,6 @@ def parse(argv: Sequence[str], environment: Mapping[str, str]) -> Flags:
         election_ms=value["election-timeout"],
         request_size_max_bytes=value["max-request-bytes"],
         txn_operations_max=value["max-txn-ops"],
-        strict_reconfig_check=value["strict-reconfig-check"],
         corrupt_check_s=value["corrupt-check-time"],
         progress_notify_s=value["watch-progress-notify-interval"],
         log_level=value["log-level"],
