@@ -8,6 +8,7 @@ not wake up.
 
 import asyncio
 import contextlib
+import gc
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -357,7 +358,10 @@ class Node:
         held = HeldSlices(member)
         try:
             for data in backup_stream(held, present_snapshot(member)):
-                yield data
+                if data:
+                    yield data
+                else:
+                    await asyncio.sleep(0)
         finally:
             held.close()
 
@@ -650,6 +654,8 @@ class Node:
         self._receiving.keep(None)
         self._member.state = received.state
         self.hub.restore(received.state.keyspace)
+        # What was loaded stays: a collection that looks through a million keys takes too long.
+        gc.freeze()
         self._maintenance.installed(received.snapshot.index)
         self._retention.installed()
         self._applied_term = received.snapshot.term
