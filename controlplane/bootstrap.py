@@ -6,6 +6,7 @@ Kubernetes' own get their rules back, unless they are annotated not to (rbac aut
 
 import ipaddress
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,15 +31,18 @@ async def ensure_objects(api: Api) -> None:
         await ensure(api, obj)
 
 
-async def ensure_api_service(api: Api, service_ip: str, address: str, port: int) -> None:
-    """The `kubernetes` Service in `default`, and this server as its endpoint."""
+async def ensure_api_service(api: Api, service_ip: str, port: int) -> None:
+    """The `kubernetes` Service in `default`."""
     await ensure(api, _service(service_ip, port))
-    if ipaddress.ip_address(address).is_loopback:
-        # No endpoint may be on loopback, where every pod has its own.
-        log.warning("pods cannot reach the API: --advertise-address is %s", address)
-        return
-    for obj in (_endpoints(address, port), _slice(address, port)):
-        await ensure(api, obj, replace=True)
+
+
+async def ensure_api_endpoints(api: Api, addresses: Sequence[str], port: int) -> None:
+    """The servers of the API as the endpoints of that Service. None may be on loopback, where
+    every pod has its own."""
+    reachable = [text for text in addresses if not ipaddress.ip_address(text).is_loopback]
+    if reachable:
+        for obj in (_endpoints(reachable, port), _slice(reachable, port)):
+            await ensure(api, obj, replace=True)
 
 
 async def ensure(api: Api, obj: dict[str, Any], *, replace: bool = False) -> None:
@@ -93,7 +97,7 @@ def _service(service_ip: str, port: int) -> dict[str, Any]:
     }
 
 
-def _endpoints(address: str, port: int) -> dict[str, Any]:
+def _endpoints(addresses: Sequence[str], port: int) -> dict[str, Any]:
     return {
         "kind": "Endpoints",
         "apiVersion": "v1",
@@ -104,14 +108,14 @@ def _endpoints(address: str, port: int) -> dict[str, Any]:
         },
         "subsets": [
             {
-                "addresses": [{"ip": address}],
+                "addresses": [{"ip": address} for address in addresses],
                 "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
             }
         ],
     }
 
 
-def _slice(address: str, port: int) -> dict[str, Any]:
+def _slice(addresses: Sequence[str], port: int) -> dict[str, Any]:
     return {
         "kind": "EndpointSlice",
         "apiVersion": "discovery.k8s.io/v1",
@@ -121,6 +125,8 @@ def _slice(address: str, port: int) -> dict[str, Any]:
             "labels": {"kubernetes.io/service-name": "kubernetes"},
         },
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "endpoints": [
+            {"addresses": [address], "conditions": {"ready": True}} for address in addresses
+        ],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }

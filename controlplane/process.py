@@ -1,6 +1,7 @@
 """The control plane's parts, put together, started in order and stopped in the other."""
 
 import asyncio
+import ipaddress
 import logging
 import random
 import socket
@@ -35,6 +36,7 @@ from controlplane.rest.about import About
 from controlplane.rest.server import RestServer
 from controlplane.scheduler.scheduler import METRICS as SCHEDULER_METRICS
 from controlplane.scheduler.scheduler import Scheduler
+from controlplane.serving import Serving
 from controlplane.store import Store, StoreError
 from controlplane.store.opening import open_store
 from kubeapi.errors import StatusError
@@ -80,6 +82,7 @@ class ControlPlane:
         self.api = api
         tunnels = NodeTunnels()
         await self._listen(store, api, tunnels)
+        await self._serve(store, api)
         self._lead(store, api)
         lag = LoopLag(self._clock, self._metrics)
         lag.start()
@@ -137,9 +140,7 @@ class ControlPlane:
         flags = self._flags
         await self._until_answered(lambda: bootstrap.ensure_objects(api))
         await self._until_answered(
-            lambda: bootstrap.ensure_api_service(
-                api, flags.service_ip, flags.advertise_address, flags.secure_port
-            )
+            lambda: bootstrap.ensure_api_service(api, flags.service_ip, flags.secure_port)
         )
         return api
 
@@ -179,6 +180,17 @@ class ControlPlane:
 
     async def _check_started(self) -> str:
         return "" if self._ready else "still starting"
+
+    async def _serve(self, store: Store, api: Api) -> None:
+        """From now on this is one of the endpoints of the API."""
+        flags = self._flags
+        if ipaddress.ip_address(flags.advertise_address).is_loopback:
+            log.warning("pods cannot reach the API: its address is %s", flags.advertise_address)
+        serving = Serving(store, api, self._clock, flags.advertise_address, flags.secure_port)
+        self._stops.append(serving.stop)
+        await self._until_answered(serving.reconcile)
+        run = keep_running("endpoints of the API", serving.run, self._clock, self._rng)
+        self._tasks.append(asyncio.create_task(run, name="endpoints of the API"))
 
     def _lead(self, store: Store, api: Api) -> None:
         """Controllers and scheduler run in whichever control plane leads."""
