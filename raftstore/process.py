@@ -13,7 +13,6 @@ from typing import Any, Final
 import grpc
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from base import tls
 from base.clock import Clock
 from base.looplag import LoopLag
 from raftstore.autocompaction import compact_for_ever
@@ -30,7 +29,6 @@ from raftstore.peers.grpc_transport import GrpcTransport, fetch_members
 from raftstore.peers.messages import Cluster
 from raftstore.peers.transport import Receiver
 from raftstore.server import ServerOptions, serve
-from raftstore.server.pages import Pages, PagesServer
 from raftstore.urls import address_of
 
 log = getLogger("raftstore")
@@ -109,7 +107,8 @@ class RunningStore:
             ],
         )
         self._stops.append(partial(peers.stop, None))
-        await self._serve_pages()
+        if flags.listen_metrics_urls:
+            await self._serve_pages()
         options = ServerOptions(
             flags.progress_notify_s,
             flags.election_ms / 1000,
@@ -131,6 +130,9 @@ class RunningStore:
         return listeners
 
     async def _serve_pages(self) -> None:
+        # An HTTP server takes 28 MB and a fifth of the time to start.
+        from raftstore.server.pages import Pages, PagesServer
+
         pages = PagesServer(Pages(self.node, self.metrics))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.metrics)
@@ -318,6 +320,8 @@ def _channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials | None:
 
 
 def _tls_context(files: TlsFiles) -> ssl.SSLContext:
+    from base import tls
+
     cert, key = Path(files.cert_file), Path(files.key_file)
     # Without a CA nobody's certificate is asked for; the context wants one all the same.
     ca = Path(files.trusted_ca_file or files.cert_file)
