@@ -10,8 +10,7 @@ import pytest
 from etcd_services import Client, Served, refusal, served
 
 from pinnace_wire import etcd_rpc_pb2 as rpc
-from raftstore.server import ServerOptions
-from raftstore.server import watch as watch_module
+from raftstore.server import ServerOptions, watched, watchstream
 
 pytestmark = pytest.mark.realtime
 
@@ -222,7 +221,7 @@ async def test_a_revision_is_told_whole(tmp_path: Path) -> None:
 async def test_a_large_revision_comes_in_fragments_where_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_module, "FRAGMENT_SIZE_BYTES", 5000)
+    monkeypatch.setattr(watched, "FRAGMENT_SIZE_BYTES", 5000)
     operations = [
         rpc.RequestOp(request_put=rpc.PutRequest(key=b"k%02d" % n, value=b"v" * 1000))
         for n in range(20)
@@ -273,17 +272,17 @@ async def test_a_quiet_watch_is_told_of_progress_now_and_then(tmp_path: Path) ->
 async def test_a_slow_reader_gets_every_revision_once_and_the_store_holds_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_module, "BUFFER_MAX_BYTES", 50_000)
-    monkeypatch.setattr(watch_module, "_MESSAGE_SIZE_BYTES", 20_000)
+    monkeypatch.setattr(watchstream, "BUFFER_MAX_BYTES", 50_000)
+    monkeypatch.setattr(watched, "MESSAGE_SIZE_BYTES", 20_000)
     left = 0
-    leave = watch_module._Watch.leave
+    leave = watched.Watch.leave
 
     def counted(watch: Any) -> None:
         nonlocal left
         left += 1
         leave(watch)
 
-    monkeypatch.setattr(watch_module._Watch, "leave", counted)
+    monkeypatch.setattr(watched.Watch, "leave", counted)
     count = 1500
     async with served(tmp_path) as it, watching(it.client) as stream:
         await stream.create(prev_kv=True)
@@ -302,7 +301,7 @@ async def test_a_slow_reader_gets_every_revision_once_and_the_store_holds_little
 async def test_a_reader_too_slow_for_the_compaction_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_module, "BUFFER_MAX_BYTES", 50_000)
+    monkeypatch.setattr(watchstream, "BUFFER_MAX_BYTES", 50_000)
     count = 1500
     async with served(tmp_path) as it, watching(it.client) as stream:
         await stream.create()
