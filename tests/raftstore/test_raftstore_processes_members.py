@@ -198,3 +198,16 @@ def test_one_member_becomes_two(tmp_path: Path) -> None:
         assert sorted(cluster.member_ids()) == ["m1", "m2"]
     finally:
         cluster.close()
+
+
+def test_a_founder_that_waits_for_the_others_can_be_told_to_end(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, Loopback(), 3)
+    try:
+        [first, *_] = cluster.members.values()
+        process = first.start(cluster.initial_cluster)
+        cluster.wait_for("member", lambda: cluster.status(first))
+        assert int(cluster.status(first)["leader"]) == 0
+        assert process.stop(5.0) == 0
+        assert "ready: member" not in process.said()
+    finally:
+        cluster.close()
