@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from raftstore.disk import Founding
 from raftstore.errors import NodeError
 from raftstore.flags import Flags, check_founding
-from raftstore.flagtable import FlagError
 from raftstore.founding import cluster_id_of, founding, joining, member_id_of
 from raftstore.mvcc import MemberRecord
 from raftstore.peers.messages import Cluster
@@ -19,6 +18,10 @@ from raftstore.urls import InitialCluster
 
 Fetch = Callable[[str], Awaitable[Cluster]]
 """Asks the member at a peer URL who is in its cluster. Raises NodeError."""
+
+
+class JoinError(Exception):
+    """The others do not know this member, cannot be asked, or must not let it in as it is."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Start:
 
 
 async def first_start(flags: Flags, fetch: Fetch) -> Start:
-    """Raises FlagError."""
+    """Raises FlagError, JoinError."""
     check_founding(flags)
     others = [
         url for name, urls in flags.initial_cluster.items() for url in urls if name != flags.name
@@ -47,11 +50,11 @@ async def first_start(flags: Flags, fetch: Fetch) -> Start:
 
 def check_not_started(member_id: int, cluster: Cluster) -> None:
     """A founder that has lost its directory has forgotten its votes and what it acknowledged: it
-    must not come back as if it were new (etcd `isMemberBootstrapped`). Raises FlagError."""
+    must not come back as if it were new (etcd `isMemberBootstrapped`). Raises JoinError."""
     records = {record.member_id: record for record in cluster.members}
     record = records.get(member_id)
     if record is None or record.name:
-        raise FlagError(
+        raise JoinError(
             f"member {member_id:x} has already been bootstrapped, and what it had is not in the "
             "data directory: give it back, or remove the member from the cluster, add it anew and "
             "start it with --initial-cluster-state existing"
@@ -71,24 +74,24 @@ def founders(cluster: InitialCluster, token: str) -> list[MemberRecord]:
 
 
 def join(flags: Flags, cluster: Cluster) -> Start:
-    """For a member that `cluster` has added. Raises FlagError where it has not, or where the two
+    """For a member that `cluster` has added. Raises JoinError where it has not, or where the two
     sides do not mean the same members."""
     by_urls = {frozenset(record.peer_urls): record for record in cluster.members}
     if len(by_urls) != len(flags.initial_cluster):
-        raise FlagError(
+        raise JoinError(
             f"--initial-cluster names {len(flags.initial_cluster)} members, the cluster has "
             f"{len(by_urls)}: error validating peerURLs: member count is unequal. Add this member "
             "first, with: etcdctl member add"
         )
     for name, urls in flags.initial_cluster.items():
         if frozenset(urls) not in by_urls:
-            raise FlagError(
+            raise JoinError(
                 f"unmatched member while checking PeerURLs: the cluster has no member at "
                 f"{','.join(urls)} ({name}); it has {_names(cluster.members)}"
             )
     me = by_urls[frozenset(flags.initial_advertise_peer_urls)]
     if me.name:
-        raise FlagError(
+        raise JoinError(
             f"member {me.member_id:x} ({me.name}) has been started before, and what it had is not "
             f"in {flags.data_dir}: remove it from the cluster and add it as a new member"
         )
@@ -112,7 +115,7 @@ async def _ask_first(others: Sequence[str], fetch: Fetch) -> Cluster:
         except NodeError as error:
             complaints.append(f"{url}: {error}")
     why = "; ".join(complaints) or "--initial-cluster names no other member"
-    raise FlagError(f"cannot fetch cluster info from peer urls: {why}")
+    raise JoinError(f"cannot fetch cluster info from peer urls: {why}")
 
 
 def _names(members: Sequence[MemberRecord]) -> str:

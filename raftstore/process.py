@@ -20,7 +20,7 @@ from raftstore.core import NOBODY
 from raftstore.disk import DiskError, Storage, SystemFiles
 from raftstore.errors import ClusterError, NodeError
 from raftstore.flags import Flags, TlsFiles
-from raftstore.joining import Start, first_start
+from raftstore.joining import JoinError, Start, first_start
 from raftstore.member import Options
 from raftstore.mvcc import Compact, MvccError, PublishMember
 from raftstore.node import Node
@@ -239,7 +239,10 @@ async def _first_start(flags: Flags, credentials: grpc.ChannelCredentials | None
         except ValueError as error:
             raise NodeError(str(error)) from error
 
-    return await first_start(flags, fetch)
+    try:
+        return await first_start(flags, fetch)
+    except JoinError as error:
+        raise StartError(str(error)) from error
 
 
 class _Transport(GrpcTransport):

@@ -8,9 +8,8 @@ import pytest
 
 from raftstore.errors import Unreachable
 from raftstore.flags import Flags
-from raftstore.flagtable import FlagError
 from raftstore.founding import cluster_id_of, member_id_of
-from raftstore.joining import Fetch, first_start
+from raftstore.joining import Fetch, JoinError, first_start
 from raftstore.mvcc import MemberRecord
 from raftstore.peers.messages import Cluster
 
@@ -73,7 +72,7 @@ async def test_a_founder_among_founders_that_run_already() -> None:
 
 @pytest.mark.parametrize("known", [cluster("m1", "m2", "m3"), cluster("m1", "m2")])
 async def test_a_founder_that_lost_its_directory_is_refused(known: Cluster) -> None:
-    with pytest.raises(FlagError, match="has already been bootstrapped"):
+    with pytest.raises(JoinError, match="has already been bootstrapped"):
         await first_start(flags(), answering({THREE["m2"][0]: known}))
 
 
@@ -100,12 +99,12 @@ async def test_a_joining_member_is_told_its_id() -> None:
     ],
 )
 async def test_a_joining_member_that_the_cluster_does_not_mean(known: Cluster, why: str) -> None:
-    with pytest.raises(FlagError) as caught:
+    with pytest.raises(JoinError) as caught:
         await first_start(flags(is_new=False), answering({THREE["m1"][0]: known}))
     assert why in str(caught.value)
 
 
 async def test_nobody_can_be_asked() -> None:
-    with pytest.raises(FlagError) as caught:
+    with pytest.raises(JoinError) as caught:
         await first_start(flags(is_new=False), answering({}))
     assert str(caught.value).startswith("cannot fetch cluster info from peer urls: http://127.0")
