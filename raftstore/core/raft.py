@@ -37,7 +37,6 @@ from raftstore.core.quorum import vote_result
 from raftstore.core.reads import Asked, FollowerReads
 from raftstore.core.ready import Config, Outbox, Ready, Stored
 
-
 # More than a heartbeat's time, and different, so that members seldom ask at once.
 _DOUBT_TICKS = (2, 5)
 
