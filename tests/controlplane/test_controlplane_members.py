@@ -2,6 +2,7 @@
 them leads, and the death of one is survived."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,6 +55,10 @@ class Member:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     async def is_ready(self) -> bool:
         try:
@@ -113,6 +118,25 @@ async def test_any_serves_one_leads_and_a_death_is_survived(tmp_path: Path) -> N
         leader.start()
         await eventually(leader.is_ready, 60)
         assert await leader.pods() == 4
+
+
+async def test_a_leader_that_sleeps_wakes_up_deposed(tmp_path: Path) -> None:
+    with three(tmp_path) as members:
+        for member in members:
+            await eventually(member.is_ready, 90)
+        sleeper = await leader_of(members)
+        others = [member for member in members if member is not sleeper]
+        posted = await sleeper.admin.ask("POST", REPLICASETS, replicaset("web", 200))
+        assert posted[0] == 201
+        sleeper.signal(signal.SIGSTOP)
+        leader = await leader_of(others)
+        await eventually(lambda: _has_pods(leader, 200), 60)
+        sleeper.signal(signal.SIGCONT)
+        await eventually(sleeper.is_ready, 60)
+        # What it had begun is neither done twice nor undone.
+        await asyncio.sleep(2)
+        assert [await member.pods() for member in members] == [200, 200, 200]
+        assert await leader_of(members) is not sleeper
 
 
 async def _has_pods(member: Member, count: int) -> bool:
