@@ -3,6 +3,7 @@ flags are not as they should be."""
 
 import signal
 import socket
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_processes import PINNACE, Process, etcdctl, free_ports, pinnace
+from store_processes import PINNACE, Certificates, Process, etcdctl, free_ports, pinnace
 
 MB = 1024 * 1024
 
@@ -214,3 +215,21 @@ def test_limits_of_requests(single: Single) -> None:
     puts = "".join(f"put k{number} v\n" for number in range(3))
     done = etcdctl(single.url, "txn", text=f"\n{puts}\n\n", check=False)
     assert "too many operations in txn request" in done.stderr
+
+
+def test_pages_over_https_ask_for_a_certificate(single: Single, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    server, client = certificates.pair("server", "127.0.0.1"), certificates.pair("client")
+    single.metrics_url = single.metrics_url.replace("http:", "https:")
+    single.ready(
+        f"--cert-file={server[0]}", f"--key-file={server[1]}",
+        f"--trusted-ca-file={certificates.ca}",
+    )  # fmt: skip
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    with pytest.raises((urllib.error.URLError, OSError)):
+        urllib.request.urlopen(f"{single.metrics_url}/health", timeout=5, context=context)
+    context.load_cert_chain(*client)
+    for page, word in (("health", "true"), ("metrics", "etcd_server_has_leader 1.0")):
+        url = f"{single.metrics_url}/{page}"
+        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+            assert word in answer.read().decode()
