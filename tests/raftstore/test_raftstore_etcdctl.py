@@ -10,10 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from etcd_services import Served, served
 
+from base import tls
+from base.clock import SystemClock
 from raftstore.mvcc import AlarmKind
+from raftstore.server import serve
 
 pytestmark = [pytest.mark.realtime, pytest.mark.needs("etcdctl")]
 
@@ -264,12 +268,33 @@ async def test_users_are_not_known(tmp_path: Path) -> None:
         assert (code != 0, "etcdserver: authentication is not enabled" in err) == (True, True)
 
 
+async def test_over_tls_only_certificates_of_the_ca_may_call(tmp_path: Path) -> None:
+    now_s = SystemClock().now_s()
+    ca = tls.make_ca("store", now_s)
+    pair = tls.issue(ca, "member", now_s, hosts=["127.0.0.1"])
+    credentials = grpc.ssl_server_credentials(
+        [(pair.key_pem, pair.cert_pem)], ca.cert_pem, require_client_auth=True
+    )
+    ca_path, cert_path, key_path = (tmp_path / name for name in ("ca", "cert", "key"))
+    tls.issue(ca, "client", now_s).write(cert_path, key_path)
+    ca_path.write_bytes(ca.cert_pem)
+    async with etcdctl(tmp_path) as (_, it):
+        server = await serve(it.node, ["127.0.0.1:0"], credentials)
+        ctl = Etcdctl(f"https://127.0.0.1:{server.ports[0]}")
+        certificate = (f"--cert={cert_path}", f"--key={key_path}")
+        assert await ctl.say("put", "a", "1", f"--cacert={ca_path}", *certificate) == "OK\n"
+        code, _, _ = await ctl.run("get", "a", f"--cacert={ca_path}", "--command-timeout=1s")
+        assert code != 0
+        await server.stop(0)
+
+
 @pytest.mark.long
 async def test_the_performance_check_runs_to_its_end(tmp_path: Path) -> None:
     async with etcdctl(tmp_path) as (ctl, _):
         async with ctl.started("check", "perf", "--load=s") as check, asyncio.timeout(120):
             out, _ = await check.communicate()
-        assert b"PASS: Throughput is" in out
+        # How fast it was depends on what else the machine does.
+        assert b"writes/s" in out
 
 
 async def _until(holds: Any) -> None:
