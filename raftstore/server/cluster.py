@@ -23,7 +23,8 @@ class ClusterService:
         message = rpc.MemberListRequest.FromString(request)
         if message.linearizable:
             await self._node.read_barrier()
-        members = self._node.state.members.values()
+        # Who was added by a member alone is not committed before it has come: it is a member.
+        members = self._node.members_of_log().values()
         return self._now() + rpc.MemberListResponse(members=_members(members)).SerializeToString()
 
     async def member_add(self, request: bytes) -> bytes:

@@ -117,9 +117,10 @@ class MaintenanceService:
         return self._now() + answer.SerializeToString()
 
     async def defragment(self, request: bytes) -> bytes:
-        """Memory that compaction has freed needs no more than the freeing."""
+        """In memory, what is compacted is freed; on the disk, a snapshot replaces the log."""
         rpc.DefragmentRequest.FromString(request)
         await until_freed(self._node)
+        await self._node.defragment()
         return self._now()
 
     async def move_leader(self, request: bytes) -> bytes:
