@@ -10,7 +10,8 @@ from typing import Any
 
 import memory_network
 import pytest
-from memory_network import MemoryCluster, MemoryTransport, keys, put
+from fake_files import FakeFiles
+from memory_network import STORE, MemoryCluster, MemoryTransport, keys, put
 
 from raftstore.core import (
     AppendEntries,
@@ -19,6 +20,7 @@ from raftstore.core import (
     HardState,
     InstallSnapshot,
     Membership,
+    MembershipChange,
     Raft,
     Ready,
     RequestVote,
@@ -26,10 +28,21 @@ from raftstore.core import (
     SnapshotMeta,
     Stored,
 )
-from raftstore.disk import Founding, Identity, Storage, SystemFiles
+from raftstore.disk import CorruptRecord, Founding, Identity, Storage, SystemFiles
 from raftstore.errors import NodeError
-from raftstore.mvcc import Event, LeaseGrant, Put, Result, StateMachine, Txn, WatchHub
+from raftstore.mvcc import (
+    DeleteRange,
+    Event,
+    LeaseGrant,
+    LeaseRevoke,
+    Put,
+    Result,
+    StateMachine,
+    Txn,
+    WatchHub,
+)
 from raftstore.peers.messages import AddMember, PeerMessage
+from raftstore.transfers import present_snapshot
 
 THREE = SnapshotMeta(0, 0, Membership((1, 2, 3)))
 
@@ -73,6 +86,7 @@ def test_an_old_append_that_comes_late_drops_nothing() -> None:
 def test_a_snapshot_that_comes_late_replaces_nothing() -> None:
     raft = follower(1, 1, 1, 1, committed=4)
     done(raft)
+    raft.compact_log(3)
     raft.step(InstallSnapshot(2, 1, 1, SnapshotMeta(2, 1, Membership((1, 2, 3)))))
     assert (raft.log.unstable_snapshot, raft.log.last_index) == (None, 4)
     assert (raft.log.applied, raft.log.committed) == (4, 4)
@@ -228,6 +242,7 @@ async def test_writes_that_wait_for_a_leader_are_made_once(
         await cluster.applied_everywhere()
         await cluster.crash(leader.member_id)
         monkeypatch.setattr(memory_network, "DELAY_S", 0.12)
+        await cluster.until(lambda: not any(node.leader for node in cluster.nodes.values()))
         writers = [node for node in cluster.nodes.values() for _ in range(5)]
         revisions = await asyncio.gather(*(put(node, b"k") for node in writers))
         await cluster.applied_everywhere()
@@ -290,3 +305,48 @@ async def test_a_leader_leads_when_it_has_applied_what_was_acknowledged_before(
                 assert new.leader == new.member_id
                 assert new.leader_term == 0
         await cluster.until(lambda: new.leader_term)
+
+
+async def test_a_snapshot_says_the_membership_as_of_the_state_in_it() -> None:
+    """A change holds as soon as it is in the log; a snapshot of what is applied before it must
+    not bring it along, for it may be dropped."""
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        await cluster.applied_everywhere()
+        cluster.network.cut(leader.member_id, *(set(cluster.nodes) - {leader.member_id}))
+        left = Membership(tuple(m for m in (1, 2, 3) if m != cluster.followers()[0].member_id))
+        leader.member.raft.propose_membership(MembershipChange(left))
+        assert leader.member.raft.membership == left
+        assert present_snapshot(leader.member).membership == Membership((1, 2, 3))
+
+
+def test_a_key_that_ended_leaves_its_lease() -> None:
+    state = StateMachine()
+    state.apply(LeaseGrant(7, 60))
+    for end in (DeleteRange(b"k"), Txn([], [DeleteRange(b"a", b"z")])):
+        state.apply(Put(b"k", lease=7))
+        state.apply(end)
+        assert state.leases.keys(7) == []
+    state.apply(Put(b"k", b"of its own"))
+    state.apply(LeaseRevoke(7))
+    assert state.keyspace.live[b"k"].value == b"of its own"
+
+
+def test_a_segment_of_another_member_is_refused() -> None:
+    """Its records are whole, and its name and number fit."""
+    logs = []
+    for member in (1, 2):
+        files = FakeFiles()
+        founding = Founding(Identity(1, member), [], HardState())
+        storage, _ = Storage.open(files, STORE, founding, 512)
+        for index in range(1, 9):
+            storage.wal.append(None, [Entry(index, 1, b"x" * 300)])
+            storage.wal.sync()
+        storage.close()
+        logs.append(files)
+    own, other = logs
+    segments = [STORE / "wal" / name for name in own.names(STORE / "wal")]
+    own.names_now[segments[1]] = other.names_now[segments[1]]
+    with pytest.raises(CorruptRecord, match="another member") as error:
+        Storage.open(own, STORE, None)
+    assert error.value.path == segments[1]

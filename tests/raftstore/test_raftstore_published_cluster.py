@@ -16,8 +16,7 @@ from pinnace_wire import etcd_rpc_pb2 as rpc
 from raftstore.mvcc import Compact, Event, Put, Range, Txn
 from raftstore.mvcc.errors import Compacted, FutureRevision
 from raftstore.node import Node
-from raftstore.server import ServerOptions
-from raftstore.server import watch as watch_module
+from raftstore.server import ServerOptions, watchstream
 
 # The log keeps little, so that a member that was cut off needs a snapshot.
 LITTLE_LOG = replace(SMALL, log_keep_bytes=2000)
@@ -180,8 +179,7 @@ async def test_17529_watches_on_a_full_stream_hear_all_or_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many watches share a stream that nobody reads; what they would hear next is compacted."""
-    monkeypatch.setattr(watch_module, "BUFFER_MAX_BYTES", 50_000)
-    monkeypatch.setattr(watch_module, "_MESSAGE_SIZE_BYTES", 10_000)
+    monkeypatch.setattr(watchstream, "BUFFER_MAX_BYTES", 50_000)
     watches = 20
     async with served(tmp_path) as it, watching(it.client) as stream:
         for _ in range(watches):
