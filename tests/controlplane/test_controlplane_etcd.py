@@ -33,7 +33,7 @@ def arguments(directory: Path, etcd: Etcd) -> list[str]:
         "--data-dir", str(directory), "--bind-address", "127.0.0.1",
         "--advertise-address", "127.0.0.1",
         "--secure-port", str(free_port()), "--grpc-port", str(free_port()),
-        "--etcd-servers", etcd.url, "--leader-elect-lease-duration", "2s",
+        "--etcd-servers", etcd.url, "--leader-elect-lease-duration", "4s",
     ]  # fmt: skip
 
 
@@ -79,7 +79,7 @@ async def test_objects_outlive_the_control_plane_and_etcd(tmp_path: Path) -> Non
             assert "[-]etcd failed: reason withheld" in text
             etcd.start()
             await eventually(lambda: _is_ready(admin))
-            await admin.ask("POST", CONFIGMAPS, configmap("after"))
+            assert (await admin.ask("POST", CONFIGMAPS, configmap("after")))[0] == 201
             assert {"c0", "c1", "c2", "c3", "after"} <= set(await admin.names(CONFIGMAPS))
         async with serving(tmp_path / "one", etcd) as admin:
             assert {"c0", "c1", "c2", "c3", "after"} <= set(await admin.names(CONFIGMAPS))

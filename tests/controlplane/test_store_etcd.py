@@ -45,6 +45,8 @@ async def test_a_watch_goes_on_where_it_was_when_etcd_dies(tmp_path: Path) -> No
             await put(store, b"a", b"%d" % number)
         for _ in range(2):
             etcd.kill()
+            while "failed to connect" not in await store.check():  # noqa: ASYNC110 - it is polled
+                await asyncio.sleep(0.01)
             # It cannot be sent, so it may wait.
             waiting = asyncio.create_task(put(store, b"a", b"patient"))
             await asyncio.sleep(0.2)
