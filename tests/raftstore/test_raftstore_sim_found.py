@@ -1,13 +1,18 @@
 """Bugs that the simulator found, each in its smallest form (docs/store-simulator.md)."""
 
+import asyncio
 import random
 from pathlib import Path
 
 import pytest
 from fake_files import SECTOR, FakeFiles, Inode
 
+from base.clock import LoopClock
 from raftstore.core import Entry, HardState
 from raftstore.disk import Founding, Identity, Opened, Storage
+from raftstore.member import Options
+from raftstore.mvcc import MvccError, Put
+from raftstore.node import Node
 
 STORE = Path("/store")
 JOINING = Founding(Identity(7, 8), (), HardState())
@@ -75,3 +80,17 @@ def test_entries_whose_hard_state_was_torn_off_bring_their_term_and_no_vote() ->
     storage.close()
     assert found.entries[-1].term == 2
     assert found.hard_state == HardState(2, 0, 2)
+
+
+async def test_an_alarm_that_is_raised_again_is_taken_back_again() -> None:
+    """Seed 8: within one term the second NOSPACE alarm stayed for ever."""
+    options = Options(use_threads=False, quota_bytes=1000)
+    node = await Node.open(STORE, LoopClock(), random.Random(1), options, FakeFiles())
+    for _ in range(3):
+        with pytest.raises(MvccError, match="database space exceeded"):
+            await node.propose(Put(b"k", b"x" * 1000))
+        await asyncio.sleep(0.1)
+        # There was room for less.
+        assert not node.state.alarms
+        await node.propose(Put(b"k", b"x"))
+    await node.close()

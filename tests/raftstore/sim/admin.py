@@ -61,6 +61,22 @@ class Admin:
         except (NodeError, ClusterError, Disconnected, TimeoutError) as error:
             self._world.trace.say(f"it did not go to {to.name}: {error!r}")
 
+    async def compare(self) -> None:
+        """Any two members hold the same at a revision that both have."""
+        open_ones = [m for m in self._world.machines.values() if m.node is not None]
+        if len(open_ones) < 2:
+            return
+        pair = self._rng.sample(open_ones, 2)
+        revision = min(m.node.state.keyspace.revision for m in pair if m.node is not None)
+        try:
+            async with asyncio.timeout(10.0):
+                one, other = [await machine.request(_hash_at(revision)) for machine in pair]
+        except (NodeError, MvccError, Disconnected, TimeoutError):
+            return
+        if one.compact_revision == other.compact_revision and one.hash != other.hash:
+            names = " and ".join(machine.label for machine in pair)
+            self._world.witness.violate(f"the hashes of {names} at {revision} differ")
+
     async def change_members(self) -> None:
         """Something, unless a change is under way."""
         if self._lock.locked():
@@ -170,3 +186,10 @@ class Admin:
 
 
 _TRY_AGAIN = (ClusterError, NodeError, MvccError, Disconnected, TimeoutError)
+
+
+def _hash_at(revision: int) -> Callable[[Node], Awaitable[Any]]:
+    async def call(node: Node) -> Any:
+        return await node.hash_kv(revision)
+
+    return call

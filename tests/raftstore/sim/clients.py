@@ -47,6 +47,8 @@ class Desk:
         self.history = history
         self.trace = trace
         self.open = True
+        # Between two requests of a writer, on average.
+        self.pace_s = 0.05
         # The highest revision that any answer has told.
         self.revision = 1
         self._count = 0
@@ -151,7 +153,7 @@ class Writer(Client):
                 isinstance(request, Txn) and is_read_only(request)
             )
             await self.ask(request, linearizable=linearizable or not reads)
-            await self.pause(0.05)
+            await self.pause(self._desk.pace_s)
 
     def put(self) -> Any:
         prev_kv = self._rng.random() < 0.5
@@ -266,9 +268,8 @@ class LeaseHolder(Client):
             # Short enough to end while the faults go on.
             grant = LeaseGrant(rng.randrange(1, 1 << 62), rng.randrange(2, 7))
             granted = await self.ask(grant)
-            if granted.outcome is not Outcome.UNKNOWN and granted.outcome is not Outcome.OK:
-                continue
-            await self._hold(grant)
+            if granted.outcome in (Outcome.UNKNOWN, Outcome.OK):
+                await self._hold(grant)
             await self.pause(0.5)
 
     async def _hold(self, grant: LeaseGrant) -> None:
@@ -277,8 +278,9 @@ class LeaseHolder(Client):
         keys += rng.sample(KEYS, rng.randrange(2))
         for key in keys:
             await self.ask(Put(key, self._desk.fresh_value(self.name), grant.lease_id))
-        for _ in range(rng.randrange(6)):
-            await self.pause(grant.ttl_s / 4)
+        times, every_s = rng.choice(((3, grant.ttl_s / 4), (8, grant.ttl_s / 3), (25, 0.3)))
+        for _ in range(rng.randrange(times + 1)):
+            await self.pause(every_s)
             if not self._desk.open:
                 return
             kept = await self.ask(KeepAlive(grant.lease_id))

@@ -20,36 +20,74 @@ class SimFiles(FakeFiles):
         self._now_s = now_s
         self.sync_s: Callable[[], float] = lambda: 0.0
         self.slow: Callable[[float], None] = lambda duration_s: None
-        # Syncs that have not ended yet, as far as the world outside can know.
-        self.under_way: list[tuple[float, Inode, bytes]] = []
+        self._steps = 0
+        self._at_step: Callable[[], None] = lambda: None
+        # While a slow sync is under way, the disk as it was when that began: what the program
+        # does behind it in the same turn has not happened yet.
+        self._before_sync: SimFiles | None = None
+        self._sync_ends_s = 0.0
 
     def create(self, path: Path, reserve_bytes: int) -> FakeFile:
         self.before("create", path)
         self.names_now[path] = Inode()
-        return _SimFile(self, path, 0, reserve_bytes)
+        file = _SimFile(self, path, 0, reserve_bytes)
+        self.after("create")
+        return file
 
     def open_append(self, path: Path, offset: int, reserve_bytes: int) -> FakeFile:
         inode = self._inode(path)
         del inode.data[offset:]
         return _SimFile(self, path, offset, reserve_bytes)
 
-    def begin_sync(self, inode: Inode) -> None:
-        duration_s = self.sync_s()
+    def rename(self, old: Path, new: Path) -> None:
+        super().rename(old, new)
+        self.after("rename")
+
+    def remove(self, path: Path) -> None:
+        super().remove(path)
+        self.after("remove")
+
+    def sync_directory(self, path: Path) -> None:
+        super().sync_directory(path)
+        self.after("sync_directory")
+
+    def after(self, what: str) -> None:
+        """Every step on the disk that has been done, in a process or by its opening."""
+        if self._steps > 0:
+            self._steps -= 1
+            if not self._steps:
+                self._at_step()
+
+    def at_step(self, steps: int, call: Callable[[], None]) -> None:
+        """`call` when so many steps on the disk have been done, in the middle of everything."""
+        self._steps, self._at_step = steps, call
+
+    def begin_sync(self) -> None:
+        duration_s, now_s = self.sync_s(), self._now_s()
         if duration_s > 0:
-            self.under_way = [entry for entry in self.under_way if entry[0] > self._now_s()]
-            self.under_way.append((self._now_s() + duration_s, inode, inode.durable))
-            self.slow(duration_s)
+            if self._sync_ends_s <= now_s:
+                self._before_sync, self._sync_ends_s = self._copy(), now_s
+            self._sync_ends_s += duration_s
+            self.slow(self._sync_ends_s - now_s)
 
     # -- what is found by the next process
 
     def after_kill(self) -> "SimFiles":
         """The program was killed, the machine runs on: all that was written is there."""
-        return self._rebuilt(self.names_now, lambda inode: (bytes(inode.data), inode.durable))
+        return self._happened()._copy()
 
     def after_power_loss(self, rng: random.Random) -> "SimFiles":
-        for until_s, inode, durable in reversed(self.under_way):
-            if until_s > self._now_s():
-                inode.durable = durable
+        return self._happened()._torn_copy(rng)
+
+    def _happened(self) -> "SimFiles":
+        if self._before_sync is not None and self._now_s() < self._sync_ends_s:
+            return self._before_sync
+        return self
+
+    def _copy(self) -> "SimFiles":
+        return self._rebuilt(self.names_now, lambda inode: (bytes(inode.data), inode.durable))
+
+    def _torn_copy(self, rng: random.Random) -> "SimFiles":
         names = dict(self.names_now)
         for path in sorted({*self.names_now, *self.names_durable}):
             if names.get(path) is not self.names_durable.get(path) and rng.random() < 0.5:
@@ -118,8 +156,13 @@ class _SimFile(FakeFile):
 
     def sync(self) -> None:
         self._files.before("sync", self._path)
-        self._files.begin_sync(self._inode)
+        self._files.begin_sync()
         super().sync()
+        self._files.after("sync")
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self._files.after("write")
 
 
 def _copied(

@@ -87,6 +87,17 @@ class Faults:
             machine.lose_power()
             self._later(machine.start_again, 1.0)
 
+    def lose_power_at_a_step(self) -> None:
+        """In the middle of whatever the member does on its disk, be it the opening."""
+        machine = self._victim()
+
+        def now() -> None:
+            if machine.is_up and self._on:
+                machine.lose_power()
+                self._later(machine.start_again, 1.0)
+
+        machine.files.at_step(self._rng.randrange(1, 40), now)
+
     def lose_all_power(self) -> None:
         """The whole room goes dark."""
         for machine in self._world.machines.values():
@@ -201,6 +212,9 @@ class Faults:
     def transfer(self) -> None:
         self._world.spawn(self._world.admin.transfer())
 
+    def compare(self) -> None:
+        self._world.spawn(self._world.admin.compare())
+
     def change_members(self) -> None:
         self._world.spawn(self._world.admin.change_members())
 
@@ -211,7 +225,8 @@ def _no_time() -> float:
 
 _ALONE: dict[Callable[[Faults], None], float] = {
     Faults.kill: 2.0,
-    Faults.lose_power: 2.0,
+    Faults.lose_power: 1.5,
+    Faults.lose_power_at_a_step: 3.0,
     Faults.restart: 1.0,
     Faults.pause: 2.0,
     Faults.slow_disk: 1.0,
@@ -227,6 +242,7 @@ _TOGETHER: dict[Callable[[Faults], None], float] = {
     Faults.isolate_leader: 1.5,
     Faults.one_way: 1.0,
     Faults.cut_one_link: 1.0,
+    Faults.compare: 1.0,
     Faults.transfer: 1.5,
     Faults.change_members: 1.5,
 }

@@ -15,6 +15,9 @@ from base.virtualtime import VirtualTimeLoop
 
 T = TypeVar("T")
 
+# Callbacks of processes in one moment of virtual time; a busy one has a few hundred.
+CALLS_MAX = 100_000
+
 _process: "contextvars.ContextVar[Process | None]" = contextvars.ContextVar("process", default=None)
 
 
@@ -148,6 +151,7 @@ class _Gated:
         if process.is_stopped:
             process.hold(self)
             return
+        self.loop.count_call(process)
         self.callback(*self.arguments)
 
     def again(self) -> None:
@@ -159,6 +163,8 @@ class SimLoop(VirtualTimeLoop):
 
     def __init__(self) -> None:
         self.processes: list[Process] = []
+        self._counted_s = 0.0
+        self._calls = 0
         super().__init__()
 
     def true_time(self) -> float:
@@ -182,6 +188,16 @@ class SimLoop(VirtualTimeLoop):
 
     def call_ungated(self, callback: Callable[..., object], context: contextvars.Context) -> None:
         super().call_soon(callback, context=context)
+
+    def count_call(self, process: Process) -> None:
+        """Time stands still while anything is to do: who never comes to rest would stop it."""
+        if self._virtual_now_s != self._counted_s:
+            self._counted_s, self._calls = self._virtual_now_s, 0
+        self._calls += 1
+        if self._calls > CALLS_MAX:
+            process.kill()
+            context = {"message": f"{process.name} never comes to rest"}
+            self.call_exception_handler(context)
 
     # -- AbstractEventLoop
 

@@ -14,7 +14,7 @@ from typing import Any
 from raftstore.errors import Removed
 from raftstore.founding import founding
 from raftstore.member import Options
-from raftstore.mvcc import MemberRecord, Put, Range
+from raftstore.mvcc import Compact, DeleteRange, MemberRecord, Put, Range
 from raftstore.node import Node
 from sim.admin import Admin
 from sim.clients import ALL, Client, Desk, LeaseHolder, Watching, Writer
@@ -68,6 +68,7 @@ class World:
         self.cluster_id = CLUSTER_ID
         self.size = self._rng.choices((1, 3, 5), (1, 4, 2))[0]
         self.options = self._options()
+        self.history.has_quota = bool(self.options.quota_bytes)
         self.machines: dict[str, Machine] = {}
         for number in range(1, self.size + 1):
             machine = self.new_machine(f"m{number}")
@@ -77,6 +78,7 @@ class World:
         self.admin = Admin(self, random.Random(f"admin {seed}"))
         self.faults = Faults(self, random.Random(f"faults {seed}"))
         self.desk = Desk(loop, self.machines, self.history, self.trace)
+        self.desk.pace_s = self._rng.choice((0.01, 0.03, 0.05, 0.15))
         self._tasks: list[asyncio.Task[Any]] = []
         self._calm = False
         self._replacing: set[str] = set()
@@ -89,6 +91,7 @@ class World:
             segment_size_bytes=rng.choice((2048, 8192, 65536)),
             snapshot_log_min_bytes=rng.choice((2000, 10_000, 1 << 20)),
             log_keep_bytes=rng.choice((500, 5000, 1 << 20)),
+            quota_bytes=rng.choice((0, 0, 0, 700, 2000)),
         )
 
     def new_machine(self, name: str) -> Machine:
@@ -234,6 +237,10 @@ class World:
                 operation = await self.desk.perform("end", machine, request)
                 if operation.outcome is Outcome.OK:
                     break
+                if operation.error == "NoSpace":
+                    await self.desk.perform("end", machine, DeleteRange(*ALL))
+                    await self.desk.perform("end", machine, Compact(self.desk.revision))
+                await asyncio.sleep(0.5)
                 request = Put(b"end", self.desk.fresh_value("end"))
                 if self.loop.true_time() > deadline_s:
                     raise Violation(f"{machine.label} takes no write: {operation}")
