@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import time
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from pinnace_wire import etcd_rpc_pb2 as pb
 KEYS = [b"load/%d" % number for number in range(8)]
 CALL_S = 3.0
 PAUSE_S = 0.004
+PATIENCE_S = 30.0
 OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
@@ -78,6 +80,26 @@ class Endpoint:
             response_deserializer=answer.FromString,
         )
         return await call(request, timeout=timeout_s)
+
+    async def watch(self, start_revision: int) -> AsyncIterator[Any]:
+        """The answers of a watch of the load's keys. Raises AioRpcError where it breaks."""
+        create = pb.WatchCreateRequest(
+            key=b"load/", range_end=b"load0", start_revision=start_revision
+        )
+        call = self.channel.stream_stream(
+            "/etcdserverpb.Watch/Watch",
+            request_serializer=pb.WatchRequest.SerializeToString,
+            response_deserializer=pb.WatchResponse.FromString,
+        )()
+        try:
+            await call.write(pb.WatchRequest(create_request=create))
+            while (answer := await call.read()) is not grpc.aio.EOF:
+                yield answer
+        except asyncio.InvalidStateError:
+            # It broke while we wrote: its own error is the better one.
+            await call.code()
+        finally:
+            call.cancel()
 
 
 IRREGULAR = {
@@ -163,12 +185,48 @@ class Client:
             self._seen[key] = operation.kvs[0][3] if operation.kvs else 0
 
 
+class Watcher:
+    """Follows the load's keys at one member, through its deaths: each time on from the revision
+    behind the last one that it was told of."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._next = 1
+        self._told = asyncio.Event()
+        self.events: list[tuple[int, str, str | None]] = []
+
+    async def run(self) -> None:
+        while True:
+            try:
+                async for answer in self._endpoint.watch(self._next):
+                    self._take(answer)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(0.05)
+
+    def _take(self, answer: Any) -> None:
+        assert not answer.canceled, answer
+        for event in answer.events:
+            value = None if event.type else event.kv.value.decode()
+            self.events.append((event.kv.mod_revision, event.kv.key.decode(), value))
+            self._next = event.kv.mod_revision + 1
+        self._told.set()
+
+    async def until(self, revision: int) -> list[tuple[int, str, str | None]]:
+        """What it was told of up to then."""
+        while self._next <= revision:
+            self._told.clear()
+            await self._told.wait()
+        return [event for event in self.events if event[0] <= revision]
+
+
 class Agent:
     def __init__(self, credentials: grpc.ChannelCredentials | None) -> None:
         self._credentials = credentials
         self._endpoints: dict[str, Endpoint] = {}
         self._history: list[Operation] = []
         self._load: list[asyncio.Task[None]] = []
+        self._watchers: dict[str, Watcher] = {}
+        self._watching: list[asyncio.Task[None]] = []
         self._starts = 0
 
     async def do(self, words: dict[str, Any]) -> Any:
@@ -187,14 +245,14 @@ class Agent:
 
     async def do_start_load(self, urls: list[str], clients: int) -> None:
         self._starts += 1
+        self._watchers = {url: Watcher(Endpoint(url, self._credentials)) for url in urls}
+        self._watching = [begin(watcher.run()) for watcher in self._watchers.values()]
         for place, url in enumerate(urls):
             for number in range(clients):
                 # Connections of its own: a call that hangs holds nobody else up.
                 endpoint = Endpoint(url, self._credentials)
                 name = f"s{self._starts}m{place}c{number}"
-                task = asyncio.create_task(Client(name, endpoint, self._history).run())
-                task.add_done_callback(load_ended)
-                self._load.append(task)
+                self._load.append(begin(Client(name, endpoint, self._history).run()))
 
     async def do_acknowledged(self) -> int:
         """Writes that were answered so far."""
@@ -203,14 +261,14 @@ class Agent:
     async def do_stop_load(self, urls: list[str], path: str) -> int:
         """Write what was done since the agent began, and what each of the members says happened;
         how many calls."""
-        for task in self._load:
-            task.cancel()
-        await asyncio.gather(*self._load, return_exceptions=True)
-        self._load = []
+        await end(self._load)
         until = await self._mark(urls[0])
+        async with asyncio.timeout(PATIENCE_S):
+            watches = {url: await w.until(until) for url, w in self._watchers.items()}
+        await end(self._watching)
         logs = {url: await self._log_of(url, until) for url in urls}
         operations = [vars(operation) for operation in self._history]
-        text = json.dumps({"operations": operations, "logs": logs})
+        text = json.dumps({"operations": operations, "logs": logs, "watches": watches})
         await asyncio.to_thread(Path(path).write_text, text)
         return len(operations)
 
@@ -225,25 +283,15 @@ class Agent:
         return operation.revision
 
     async def _log_of(self, url: str, until: int) -> list[tuple[int, str, str | None]]:
-        """Every change of the load's keys: revision, key, value (None: deleted)."""
+        """Every change of the load's keys, as a watch from the beginning tells it."""
         endpoint = Endpoint(url, self._credentials)
-        create = pb.WatchCreateRequest(key=b"load/", range_end=b"load0", start_revision=1)
-        watch = endpoint.channel.stream_stream(
-            "/etcdserverpb.Watch/Watch",
-            request_serializer=pb.WatchRequest.SerializeToString,
-            response_deserializer=pb.WatchResponse.FromString,
-        )(timeout=60)
-        await watch.write(pb.WatchRequest(create_request=create))
-        log: list[tuple[int, str, str | None]] = []
-        while not log or log[-1][0] < until:
-            answer = await watch.read()
-            assert not answer.canceled, answer
-            for event in answer.events:
-                value = None if event.type else event.kv.value.decode()
-                log.append((event.kv.mod_revision, event.kv.key.decode(), value))
-        watch.cancel()
+        watcher = Watcher(endpoint)
+        watching = [begin(watcher.run())]
+        async with asyncio.timeout(PATIENCE_S):
+            log = await watcher.until(until)
+        await end(watching)
         await endpoint.channel.close()
-        return [entry for entry in log if entry[0] <= until]
+        return log
 
     def _endpoint(self, url: str) -> Endpoint:
         if url not in self._endpoints:
@@ -251,9 +299,23 @@ class Agent:
         return self._endpoints[url]
 
 
-def load_ended(task: "asyncio.Task[None]") -> None:
+def begin(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task
+
+
+def ended(task: "asyncio.Task[None]") -> None:
+    """These go on until they are cancelled: any other end is a fault of the test."""
     if not task.cancelled() and task.exception() is not None:
         task.get_loop().call_exception_handler({"message": "load", "exception": task.exception()})
+
+
+async def end(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
 
 
 async def main(ca_pem: bytes, cert_pem: bytes, key_pem: bytes) -> None:

@@ -61,12 +61,22 @@ class Truth:
         return versions[place - 1][1] if place else None
 
 
-def judge(operations: Sequence[Mapping[str, Any]], logs: Mapping[str, Sequence[Any]]) -> Verdict:
+def judge(
+    operations: Sequence[Mapping[str, Any]],
+    logs: Mapping[str, Sequence[Any]],
+    watches: Mapping[str, Sequence[Any]],
+) -> Verdict:
+    """`watches` were told of the changes as they happened, from the first one on."""
     members = list(logs)
     wrong = [
         f"{member} and {members[0]} hold different logs"
         for member in members[1:]
         if list(map(tuple, logs[member])) != list(map(tuple, logs[members[0]]))
+    ]
+    wrong += [
+        f"the watch at {member} was told something else than its log: {_first_difference(a, b)}"
+        for member, watch in watches.items()
+        if (a := list(map(tuple, watch))) != (b := list(map(tuple, logs[members[0]])))
     ]
     truth = Truth(logs[members[0]])
     wrong += truth.repeated
@@ -77,6 +87,13 @@ def judge(operations: Sequence[Mapping[str, Any]], logs: Mapping[str, Sequence[A
     acknowledged = sum(1 for operation in operations if operation["changed"])
     unknown = sum(1 for operation in operations if not operation["revision"])
     return Verdict(len(operations), acknowledged, unknown, wrong)
+
+
+def _first_difference(told: Sequence[Any], log: Sequence[Any]) -> str:
+    for heard, happened in zip(told, log, strict=False):
+        if heard != happened:
+            return f"{heard} where {happened} happened"
+    return f"{len(told)} events of {len(log)}"
 
 
 def _against_log(operation: Mapping[str, Any], truth: Truth) -> list[str]:

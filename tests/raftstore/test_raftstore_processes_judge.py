@@ -26,8 +26,15 @@ PUTS = [
 READ_A = [["a", "v3", 2, 4, 2]]
 
 
-def wrong(*more: dict[str, Any], log: Any = LOG, puts: Any = PUTS, other: Any = None) -> str:
-    verdict = judge([*puts, *more], {"m1": log, "m2": log if other is None else other})
+def wrong(
+    *more: dict[str, Any],
+    log: Any = LOG,
+    puts: Any = PUTS,
+    other: Any = None,
+    watch: Any = None,
+) -> str:
+    logs = {"m1": log, "m2": log if other is None else other}
+    verdict = judge([*puts, *more], logs, {"m1": log if watch is None else watch})
     return "; ".join(verdict.wrong)
 
 
@@ -42,7 +49,7 @@ def test_a_good_history_is_good() -> None:
         put("a", "never", 1, 9, revision=0),
     ]
     assert wrong(*good) == ""
-    verdict = judge([*PUTS, *good], {"m1": LOG})
+    verdict = judge([*PUTS, *good], {"m1": LOG}, {})
     assert (verdict.operations, verdict.acknowledged, verdict.unknown) == (11, 4, 2)
 
 
@@ -84,6 +91,14 @@ def test_writes_out_of_time_are_found() -> None:
 def test_what_nobody_wrote_and_logs_that_differ_are_found() -> None:
     assert "nobody wrote v4" in wrong(log=[*LOG, (6, "a", "v4")])
     assert "hold different logs" in wrong(other=LOG[:3])
+
+
+@pytest.mark.parametrize(
+    "watch",
+    [LOG[1:], LOG[:-1], [*LOG[:2], *LOG[1:]], [LOG[1], LOG[0], *LOG[2:]], [*LOG, (6, "a", "v4")]],
+)
+def test_a_watch_that_misses_repeats_or_mixes_up_is_found(watch: Any) -> None:
+    assert "the watch at m1 was told something else" in wrong(watch=watch)
 
 
 def test_the_state_at_a_revision() -> None:

@@ -1,5 +1,5 @@
 """Three members as real processes, under load: killed, stopped, cut off. Nothing acknowledged is
-lost, and what the clients saw is one linearizable history."""
+lost, what the clients saw is one linearizable history, and watches miss and repeat nothing."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def under_load(cluster: Cluster, harm: Callable[[], list[float]], print_: Print)
     path = cluster.directory / "history.json"
     cluster.agent.do("stop_load", urls=cluster.urls, path=str(path))
     history = json.loads(path.read_text())
-    verdict = judge(history["operations"], history["logs"])
+    verdict = judge(history["operations"], history["logs"], history["watches"])
     print_(
         f"{verdict.operations} calls, {verdict.acknowledged} writes acknowledged, "
         f"{verdict.unknown} without an answer"
