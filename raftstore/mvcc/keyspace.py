@@ -50,9 +50,12 @@ class Keyspace:
         if prev is None:
             kv = KeyValue(key, value, revision, revision, 1, lease)
             if key in self._older:
+                # Its name is there still, and counted.
                 self._dead_keys.remove(key)
+            else:
+                self.size_bytes += len(key)
             self.live_keys.add(key)
-            self.size_bytes += len(key) + len(value)
+            self.size_bytes += len(value)
         else:
             # The key of the version before is the same bytes: keep one of them in memory.
             key = prev.key
