@@ -10,6 +10,7 @@ import pytest
 from store_cluster import Cluster, Loopback
 from store_processes import TOKEN, Member, etcdctl, free_ports, pinnace, real_etcd
 
+pytestmark = pytest.mark.needs("etcdctl")
 KEYS = 300
 
 

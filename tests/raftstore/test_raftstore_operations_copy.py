@@ -26,7 +26,7 @@ def keys_of(url: str, prefix: str = "") -> dict[str, str]:
     return dict(zip(lines[::2], lines[1::2], strict=True))
 
 
-@pytest.mark.needs("etcd")
+@pytest.mark.needs("etcd", "etcdctl")
 def test_from_etcd_to_etcd(tmp_path: Path) -> None:
     with real_etcd(tmp_path / "a") as source, real_etcd(tmp_path / "b") as target:
         fill(source)
@@ -52,7 +52,7 @@ def test_from_etcd_to_etcd(tmp_path: Path) -> None:
         assert "'/registry/n007' with another value" in refused.stderr
 
 
-@pytest.mark.needs("etcd")
+@pytest.mark.needs("etcd", "etcdctl")
 def test_a_prefix_and_its_refusals(tmp_path: Path) -> None:
     with real_etcd(tmp_path / "a") as source, real_etcd(tmp_path / "b") as target:
         fill(source)

@@ -105,7 +105,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         assert found.stdout == "a pod\n"
 
 
-@pytest.mark.needs("etcd")
+@pytest.mark.needs("etcd", "etcdctl")
 def test_the_page_is_true(reader: Reader) -> None:
     told: dict[str, str] = {}
     # The section on lost quorums comes before the copy, which needs the members.

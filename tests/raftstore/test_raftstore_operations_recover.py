@@ -8,6 +8,8 @@ import pytest
 from store_cluster import Cluster, Loopback
 from store_processes import Member, etcdctl, pinnace
 
+pytestmark = pytest.mark.needs("etcdctl")
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

@@ -42,7 +42,7 @@ def tamper(data_dir: Path, old: bytes, new: bytes) -> None:
     raise AssertionError(f"{old!r} is not in the log")
 
 
-@pytest.mark.needs("etcd")
+@pytest.mark.needs("etcdctl")
 def test_a_member_that_differs_is_found_and_nothing_is_answered(cluster: Cluster) -> None:
     ctl(cluster, cluster.leader(), "put", "account", "100 crowns")
     victim = cluster.followers()[0]

@@ -74,7 +74,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(path)], check=True)
 
 
-@pytest.mark.needs("etcd")
+@pytest.mark.needs("etcdctl")
 def test_the_quota_raises_an_alarm_and_room_takes_it_back(single: Single) -> None:
     single.ready("--quota-backend-bytes", str(2 * MB))
     value = "x" * 100_000
@@ -99,7 +99,7 @@ def test_the_quota_raises_an_alarm_and_room_takes_it_back(single: Single) -> Non
     assert urllib.request.urlopen(page, timeout=5).status == 200
 
 
-@pytest.mark.needs("root", "etcd")
+@pytest.mark.needs("root", "etcdctl")
 def test_a_full_disk_ends_the_member_and_nothing_is_lost(tmp_path: Path, small_disk: Path) -> None:
     single = Single(tmp_path, small_disk / "data")
     try:
@@ -146,7 +146,7 @@ def test_a_directory_that_is_open_or_not_ours(single: Single, tmp_path: Path) ->
     assert "it holds 'member' and no FORMAT" in third.said()
 
 
-@pytest.mark.needs("etcd")
+@pytest.mark.needs("etcdctl")
 def test_a_damaged_log_is_said_in_one_line(single: Single) -> None:
     process = single.ready()
     for number in range(3):
@@ -207,7 +207,7 @@ def test_help_names_every_flag() -> None:
         assert f"  {flag}\n" in told
 
 
-@pytest.mark.needs("etcd")
+@pytest.mark.needs("etcdctl")
 def test_limits_of_requests(single: Single) -> None:
     single.ready("--max-request-bytes=1000", "--max-txn-ops=2")
     assert single.put("small", "x" * 900) == ""
