@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from logging import getLogger
+from typing import NoReturn
 
 import grpc
 import grpc.aio
@@ -26,6 +27,10 @@ _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_ping_strikes", 0),
+    # A caller that is gone without a word must not be waited for.
+    ("grpc.keepalive_time_ms", 2_000),
+    ("grpc.keepalive_timeout_ms", 2_000),
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.so_reuseport", 0),
 )
 
@@ -66,8 +71,11 @@ class _Peers(PeersServicer):
         self._member_id = f"{member_id:x}"
 
     async def Messages(self, request_iterator: AsyncIterator[Frame], context: Context) -> Received:
-        await self._admit(context)
+        caller = await self._admit(context)
         async for frame in request_iterator:
+            if self._receiver.knows_member(caller) is False:
+                # Since it called; it may not have heard of that.
+                await self._refuse(context, REMOVED)
             try:
                 self._receiver.receive(wire.decode_messages(frame.data))
             except wire.BadFrame as error:
@@ -99,22 +107,24 @@ class _Peers(PeersServicer):
         except (MvccError, NodeError, ClusterError) as error:
             return Frame(data=wire.encode_refusal(error))
 
-    async def _admit(self, context: Context) -> None:
-        """Only members of this cluster that mean this member."""
+    async def _admit(self, context: Context) -> int:
+        """Only members of this cluster that mean this member. Returns who it is."""
         metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
         for name, wanted in (("cluster-id", self._cluster_id), ("to", self._member_id)):
             if metadata.get(name) != wanted:
                 await self._refuse(context, f"{name} is {wanted}, not {metadata.get(name)}")
-        caller = metadata.get("member-id", "")
+        name = metadata.get("member-id", "")
         try:
-            known = self._receiver.knows_member(int(caller, 16))
+            caller = int(name, 16)
         except ValueError:
-            await self._refuse(context, f"member-id {caller!r} is not hexadecimal")
-        if known is False:
+            await self._refuse(context, f"member-id {name!r} is not hexadecimal")
+        if self._receiver.knows_member(caller) is False:
             await self._refuse(context, REMOVED)
+        return caller
 
-    async def _refuse(self, context: Context, why: str) -> None:
+    async def _refuse(self, context: Context, why: str) -> NoReturn:
         await context.abort(grpc.StatusCode.FAILED_PRECONDITION, why)
+        raise AssertionError("abort raises")
 
 
 async def _slices(frames: AsyncIterator[Frame]) -> AsyncIterator[bytes]:

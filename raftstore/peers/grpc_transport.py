@@ -6,6 +6,7 @@ frames carry many messages. A member that cannot be reached loses what was meant
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from logging import getLogger
@@ -16,10 +17,10 @@ import grpc.aio
 
 from pinnace_wire.raft_peers_pb2 import Frame
 from pinnace_wire.raft_peers_pb2_grpc import PeersStub
-from raftstore.core import InstallSnapshot
+from raftstore.core import AppendEntries, InstallSnapshot
 from raftstore.errors import Unreachable
 from raftstore.peers import wire
-from raftstore.peers.messages import Cluster, Members, PeerMessage, Question
+from raftstore.peers.messages import Cluster, Forward, Members, PeerMessage, Question
 from raftstore.peers.transport import Receiver
 
 _log = getLogger("raftstore.peers")
@@ -31,6 +32,7 @@ _RECONNECT_S = 0.1
 _RECONNECT_MAX_S = 1.0
 _QUEUE_MAX = 10_000
 _FRAME_MESSAGES_MAX = 256
+_FRAME_SIZE_BYTES = 1 << 20
 _SNAPSHOT_FRAME_BYTES = 512 * 1024
 REMOVED = "the member was removed from the cluster"
 
@@ -90,6 +92,12 @@ async def _ask(
         return wire.decode_answer(question, answer.data)
     except grpc.aio.AioRpcError as error:
         raise Unreachable(peer, error.details() or error.code().name) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Its channel was closed under the call.
+        raise Unreachable(peer, "it has left or moved") from error
     except wire.BadFrame as error:
         raise Unreachable(peer, f"its answer is not understood: {error}") from error
 
@@ -119,10 +127,16 @@ class GrpcTransport:
                 task.add_done_callback(self._closing.discard)
         for peer, urls in addresses.items():
             if peer not in self._links and urls:
-                metadata = call_metadata(self.cluster_id, self.member_id, peer)
-                self._links[peer] = _Link(
-                    peer, tuple(urls), self._credentials, metadata, self._receiver
-                )
+                self._open_link(peer, tuple(urls))
+
+    def _open_link(self, peer: int, urls: tuple[str, ...]) -> None:
+        metadata = call_metadata(self.cluster_id, self.member_id, peer)
+        try:
+            self._links[peer] = _Link(peer, urls, self._credentials, metadata, self._receiver)
+        except ValueError as error:
+            # Whoever added it may not have known how members talk here: that costs this member
+            # its link, and must not cost the cluster its members.
+            _log.warning("member %x cannot be reached: %s", peer, error)
 
     def send(self, peer: int, messages: Sequence[PeerMessage]) -> None:
         link = self._links.get(peer)
@@ -168,9 +182,11 @@ class _Link:
         self._queue: deque[PeerMessage] = deque()
         self._wake = asyncio.Event()
         self._complained = False
+        self._connected_s = math.inf
         loop = asyncio.get_running_loop()
         self._stream = loop.create_task(self._run())
         self._snapshot: asyncio.Task[None] | None = None
+        self._tasks = {self._stream}
 
     def send(self, messages: Sequence[PeerMessage]) -> None:
         if len(self._queue) + len(messages) > _QUEUE_MAX:
@@ -180,12 +196,16 @@ class _Link:
         self._wake.set()
 
     def send_snapshot(self, message: InstallSnapshot, slices: Iterator[bytes]) -> None:
-        assert self._snapshot is None or self._snapshot.done(), "one snapshot at a time"
+        if self._snapshot is not None:
+            # Sent in an earlier term: the member would not take it any more.
+            self._snapshot.cancel()
         task = asyncio.get_running_loop().create_task(self._send_snapshot(message, slices))
         self._snapshot = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        tasks = [task for task in (self._stream, self._snapshot) if task is not None]
+        tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -195,16 +215,18 @@ class _Link:
     # -- the stream of messages
 
     async def _run(self) -> None:
-        delay_s = _RECONNECT_S
+        loop, delay_s = asyncio.get_running_loop(), _RECONNECT_S
         for attempt in _forever():
             self.channel = self._channels[attempt % len(self._channels)]
             try:
                 await self._pump(self.channel)
-                delay_s = _RECONNECT_S
             except grpc.aio.AioRpcError as error:
                 self._lost(error)
-                delay_s = min(2 * delay_s, _RECONNECT_MAX_S)
+            if loop.time() - self._connected_s > _RECONNECT_MAX_S:
+                # It held for a while: what ended it may be over at once.
+                delay_s = _RECONNECT_S
             await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, _RECONNECT_MAX_S)
 
     def _lost(self, error: grpc.aio.AioRpcError) -> None:
         self._queue.clear()
@@ -219,8 +241,10 @@ class _Link:
         """Returns when the stream has ended. Raises AioRpcError."""
         call = _stub(channel).Messages(metadata=self.metadata)
         call.add_done_callback(lambda _: self._wake.set())
+        self._connected_s = math.inf
         try:
             await call.wait_for_connection()
+            self._connected_s = asyncio.get_running_loop().time()
             if self._complained:
                 self._complained = False
                 _log.info("member %x is reached again", self._peer)
@@ -238,8 +262,17 @@ class _Link:
             call.cancel()
 
     def _take(self) -> list[PeerMessage]:
-        count = min(len(self._queue), _FRAME_MESSAGES_MAX)
-        return [self._queue.popleft() for _ in range(count)]
+        """Who receives hears nothing of a frame before all of it has come."""
+        queue, size_bytes = self._queue, 0
+        taken: list[PeerMessage] = []
+        while queue and len(taken) < _FRAME_MESSAGES_MAX and size_bytes < _FRAME_SIZE_BYTES:
+            message = queue.popleft()
+            taken.append(message)
+            if type(message) is AppendEntries:
+                size_bytes += sum([len(entry.data) for entry in message.entries])
+            elif type(message) is Forward:
+                size_bytes += sum([len(data) for _, data in message.proposals])
+        return taken
 
     # -- snapshots
 
@@ -253,7 +286,9 @@ class _Link:
             _log.warning("snapshot to member %x: %s", self._peer, details or "took too long")
         finally:
             _close(slices)
-            self._receiver.snapshot_sent(self._peer, ok=ok)
+            if self._snapshot is asyncio.current_task():
+                self._snapshot = None
+                self._receiver.snapshot_sent(self._peer, ok=ok)
 
     async def _stream_snapshot(self, message: InstallSnapshot, slices: Iterator[bytes]) -> None:
         call = _stub(self.channel).Snapshot(metadata=self.metadata)
