@@ -55,6 +55,13 @@ class LeaseExpiry:
         elif isinstance(command, LeaseRevoke):
             self._lessor.revoked(command.lease_id)
 
+    def refused(self, command: LeaseRevoke) -> None:
+        """An alarm forbids it now: where the lease is over, its end is asked for again."""
+        if self._leading:
+            when_s = self._clock.monotonic_s() + _RETRY_S
+            self._lessor.end_later(command.lease_id, when_s)
+            self._arm()
+
     def renew(self, lease_id: int) -> int:
         """The TTL in seconds, counted from now. Raises LeaseNotFound."""
         ttl_s = self._lessor.renew(lease_id, self._clock.monotonic_s())

@@ -36,6 +36,8 @@ class Maintenance:
         self._snapshot: asyncio.Task[None] | None = None
         self._prune_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        # The state is being replaced: Raft speaks of the next one already.
+        self._replacing = False
 
     def after_apply(self) -> None:
         """Start what is due."""
@@ -49,7 +51,7 @@ class Maintenance:
 
     async def snapshot_now(self) -> None:
         """Take a snapshot, or wait for the one that is being taken: the log before it goes."""
-        if self._snapshot is None and not self._closed:
+        if self._snapshot is None and not self._closed and not self._replacing:
             self._begin_snapshot()
         if self._snapshot is not None:
             await asyncio.wait([self._snapshot])
@@ -59,7 +61,8 @@ class Maintenance:
         self._snapshot.add_done_callback(self._snapshot_ended)
 
     async def drop_snapshot(self) -> None:
-        """A snapshot under way is dropped: the log has it all."""
+        """A snapshot under way is dropped: the log has it all. None is taken until `installed`."""
+        self._replacing = True
         if self._snapshot is not None:
             self._snapshot.cancel()
             await asyncio.wait([self._snapshot])
@@ -68,6 +71,7 @@ class Maintenance:
         """The leader's snapshot stands here now."""
         self._log_bytes_at_snapshot = self._storage.wal.written_bytes
         self._index_at_snapshot = index
+        self._replacing = False
 
     async def close(self) -> None:
         self._closed = True

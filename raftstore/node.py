@@ -11,7 +11,7 @@ import contextlib
 import gc
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from logging import getLogger
 from pathlib import Path
@@ -25,6 +25,7 @@ from raftstore.core import (
     NOBODY,
     Entry,
     EntryKind,
+    HardState,
     InstallSnapshot,
     MembershipChange,
     Message,
@@ -87,6 +88,8 @@ _log = getLogger("raftstore")
 
 # What a turn tells of past revisions, at most.
 _CATCH_UP_REVISIONS = 1000
+# While the disk hangs, how often to look who has waited too long.
+_LATE_LOOK_S = 0.5
 # Messages of others that wait for their turn; what comes beyond is lost, and sent again by Raft.
 _INBOX_MAX = 20_000
 
@@ -133,6 +136,8 @@ class Node:
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._tick_is_due = False
         self._installing: asyncio.Task[None] | None = None
+        # The addresses that a member was given when it came to join.
+        self._peers: Mapping[int, Sequence[str]] = {}
         # The addresses of members that were removed a moment ago.
         self._leaving: dict[int, tuple[str, ...]] = {}
         self._grace_timers: list[asyncio.TimerHandle] = []
@@ -165,7 +170,7 @@ class Node:
         )
         node = cls(member, rng, transport or Alone())
         node._transport.start(node)
-        node._transport.set_members(peers or {})
+        node._peers = peers or {}
         node._tell_members()
         try:
             await node._settle()
@@ -354,6 +359,9 @@ class Node:
         from raftstore.disk.backup import backup_stream
 
         self._check_running()
+        while self._installing is not None:
+            # Raft speaks of the next state already.
+            await asyncio.wait([self._installing])
         member = self._member
         held = HeldSlices(member)
         try:
@@ -408,7 +416,9 @@ class Node:
             except DiskError as error:
                 self._fail(error)
                 raise Stopped(str(error)) from error
-        self.receive([message])
+        # However much waits: a state that is not asked for again keeps others from being received.
+        self._inbox.append(message)
+        self.schedule()
 
     async def answer(self, question: Question) -> Any:
         self._check_running()
@@ -519,6 +529,8 @@ class Node:
             self._proposals.tick()
         if self._seen_role != (raft.term, raft.leader, raft.role):
             self._role_changed()
+        if self._seen_membership is not raft.membership:
+            self._membership_changed()
         self._proposals.hand_over()
         self._reads.ask()
 
@@ -541,9 +553,18 @@ class Node:
         self._drive()
 
     def _saving_is_late(self) -> None:
-        """Those who wait learn that they do not know; the sync goes on."""
-        _log.error("a sync of the log takes longer than %.0f s", self._options.request_timeout_s)
+        """Those who wait learn that they do not know, and so do those who come; the sync goes
+        on."""
+        timeout_s = self._options.request_timeout_s
+        _log.error("a sync of the log takes longer than %.0f s", timeout_s)
         self._fail_waiting(RequestTimedOut())
+        self._save_timer = self._loop.call_later(_LATE_LOOK_S, self._expire_while_saving)
+
+    def _expire_while_saving(self) -> None:
+        now_s = self._member.clock.monotonic_s()
+        self._proposals.expire(now_s)
+        self._reads.expire(now_s)
+        self._save_timer = self._loop.call_later(_LATE_LOOK_S, self._expire_while_saving)
 
     def _finish(self, ready: Ready) -> None:
         self._send(ready.messages_after_sync)
@@ -579,6 +600,8 @@ class Node:
             result, events = state.apply(command)
         except MvccError as error:
             _refuse(future, error)
+            if type(command) is LeaseRevoke:
+                self._expiry.refused(command)
             return
         if events:
             self.hub.publish(state.keyspace.revision, events)
@@ -604,10 +627,13 @@ class Node:
         self._tell_members()
         self._need_ticks()
 
-    def _let_go(self, members: Iterable[int]) -> None:
+    def _let_go(self, members: Collection[int]) -> None:
+        if self._closed:
+            return
         for member_id in members:
             self._leaving.pop(member_id, None)
-        if self._raft.id not in self._raft.membership:
+        # A member that is joining reads how others left, before it reads that it was added.
+        if self._raft.id in members and self._raft.id not in self._raft.membership:
             self._fail(Removed(self._raft.id))
         self._tell_members()
 
@@ -631,6 +657,7 @@ class Node:
         if raft.leader != NOBODY:
             self._proposals.hand_over()
             self._reads.leader_changed()
+        self._need_ticks()
 
     def _after_turn(self) -> None:
         if not self.hub.catch_up(_CATCH_UP_REVISIONS) or self._inbox or self._raft.has_ready():
@@ -638,7 +665,7 @@ class Node:
         self._maintenance.after_apply()
         if self._deadline_timer is None and len(self._proposals):
             self._watch_deadlines()
-        if self.state.alarms and self.leader_term and self._raft.transferee == NOBODY:
+        if self.leader_term and self._raft.transferee == NOBODY:
             for alarm in self._quota.all_clear(self.leader_term):
                 self._propose_as_leader(alarm)
 
@@ -669,9 +696,12 @@ class Node:
     def _install_on_disk(self, ready: Ready, received: Received) -> list[Path]:
         hard_state = self._writer.take_hard_state(ready.hard_state)
         storage = self._member.storage
-        needless = storage.install_snapshot(received.snapshot, hard_state, received.size_bytes)
+        # The log that begins anew has none of the entries that this Ready may commit as well.
+        index = min(hard_state.commit, received.snapshot.index)
+        begins = HardState(hard_state.term, hard_state.vote, index)
+        needless = storage.install_snapshot(received.snapshot, begins, received.size_bytes)
         if ready.entries:
-            storage.wal.append(None, ready.entries)
+            storage.wal.append(hard_state, ready.entries)
             storage.wal.sync()
         return needless
 
@@ -725,16 +755,21 @@ class Node:
     def _tell_members(self) -> None:
         # Whoever is about to go is still told things.
         records = {**self.state.members, **self.members_of_log()}
-        if records:
-            others = self._leaving | {m: record.peer_urls for m, record in records.items()}
-            others.pop(self._raft.id, None)
-            self._transport.set_members(others)
+        others: dict[int, Sequence[str]] = {m: record.peer_urls for m, record in records.items()}
+        others |= self._leaving
+        if self._raft.id not in records:
+            # It has the beginning of the log, which may not know of who leads now.
+            others |= self._peers
+        others.pop(self._raft.id, None)
+        self._transport.set_members(others)
 
     # -- time
 
     def _need_ticks(self) -> None:
-        """A member alone has nobody to hear from."""
-        alone = self._raft.membership.members == (self._raft.id,)
+        """A member alone has nobody to hear from, once it leads: the leader that left may have
+        gone without a word."""
+        raft = self._raft
+        alone = raft.membership.members == (raft.id,) and raft.role is Role.LEADER
         if alone and self._tick_timer is not None:
             self._tick_timer.cancel()
             self._tick_timer = None
@@ -769,6 +804,7 @@ class Node:
         if alarm is not None:
             future: asyncio.Future[Result] = self._loop.create_future()
             future.add_done_callback(_ignore_outcome)
+            future.add_done_callback(self._quota.raised)
             proposal_id = self._proposals.new_id()
             self._proposals.add(proposal_id, encode_proposal(proposal_id, alarm), future)
             self.schedule()

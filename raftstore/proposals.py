@@ -21,6 +21,9 @@ _FORWARD_SIZE_MAX_BYTES = 1 << 20
 # Entries that a leader holds uncommitted before it takes no more from others.
 _UNCOMMITTED_MAX = 20_000
 
+# Starts of other members that are told apart.
+_LIVES_MAX = 1000
+
 _NOT_HANDED_OVER = 0
 
 
@@ -58,9 +61,11 @@ class Proposals:
         self._waiting: dict[int, None] = {}
         # Sent back by who was taken for the leader: not to be sent to and fro without a pause.
         self._refused: dict[int, None] = {}
-        # The number of the last Forward of each member's life in a term: none is taken twice.
+        # The number of the last Forward of each life of a member: none is taken twice, nor refused
+        # when it comes again, in whatever term.
         self._heard: dict[tuple[int, int], int] = {}
-        self._heard_term = 0
+        # In terms up to this one it may have led, and taken what it does not remember.
+        self._forgotten_term = raft.term if raft.role is Role.FOLLOWER else raft.term - 1
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -152,11 +157,11 @@ class Proposals:
     def take_forward(self, message: Forward) -> ForwardRefused | None:
         """Another member's proposals. What is refused here was not appended."""
         raft = self._raft
+        if message.term <= self._forgotten_term or not self._is_new(message):
+            return None
         ids = [proposal_id for proposal_id, _ in message.proposals]
         if raft.role is not Role.LEADER or raft.term != message.term:
             return ForwardRefused(raft.id, message.sender, message.term, ids)
-        if not self._is_new(message):
-            return None
         if raft.log.last_index - raft.log.committed > _UNCOMMITTED_MAX:
             return ForwardRefused(raft.id, message.sender, message.term, ids)
         for place, (_, data) in enumerate(message.proposals):
@@ -167,13 +172,12 @@ class Proposals:
         return None
 
     def _is_new(self, message: Forward) -> bool:
-        if self._heard_term != message.term:
-            self._heard_term = message.term
-            self._heard.clear()
         who = message.sender, message.life
         if message.number <= self._heard.get(who, 0):
             return False
         self._heard[who] = message.number
+        if len(self._heard) > _LIVES_MAX:
+            del self._heard[next(iter(self._heard))]
         return True
 
     def refused(self, message: ForwardRefused) -> None:

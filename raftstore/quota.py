@@ -40,9 +40,16 @@ class Quota:
         self._raising = True
         return SetAlarm(member_id, AlarmKind.NOSPACE, True)
 
+    def raised(self, _: object) -> None:
+        """It is in the log, or was lost on its way: who meets the quota next raises it again."""
+        self._raising = False
+
     def all_clear(self, term: int) -> list[SetAlarm]:
         """Alarms that the leader of `term`, with room again, takes back; each once."""
         state = self._member.state
+        if not state.alarms:
+            self._clearing.clear()
+            return []
         raised = {who for who, kind in state.alarms if kind is AlarmKind.NOSPACE}
         self._clearing &= {(term, who) for who in raised}
         if not self._quota_bytes or state.keyspace.size_bytes >= _ROOM_AGAIN * self._quota_bytes:

@@ -20,6 +20,8 @@ class Reads:
         self._timeout_s = timeout_s
         self._retry_ticks = retry_ticks
         self._context = 0
+        # The context those who wait for the leader were first asked for with.
+        self._first_context = 0
         self._asked_ticks = 0
         # For the next question, for the one that is out, and for an index to be applied.
         self._next: list[_Waiter] = []
@@ -40,6 +42,7 @@ class Reads:
         """Ask for those who wait, unless a question is out."""
         if self._next and not self._asked:
             self._asked, self._next = self._next, []
+            self._first_context = self._context + 1
             self._ask()
 
     def _ask(self) -> None:
@@ -57,8 +60,9 @@ class Reads:
             self._ask()
 
     def answered(self, context: int, index: int) -> None:
-        """The leader's answer; one to an older question says nothing about who asked later."""
-        if context == self._context and self._asked:
+        """The leader's answer to any of the times that they were asked for; one to an older
+        question says nothing about who asked later."""
+        if context >= self._first_context and self._asked:
             self._applying.append((index, self._asked))
             self._asked = []
 
@@ -76,15 +80,17 @@ class Reads:
 
     def tick(self) -> None:
         """One tick has passed: ask again where the answer is late, and give up what is too late."""
-        now_s = self._clock.monotonic_s()
+        self.expire(self._clock.monotonic_s())
+        self._asked_ticks += 1
+        if self._asked and self._asked_ticks > self._retry_ticks:
+            self._ask()
+
+    def expire(self, now_s: float) -> None:
         for waiters in (self._next, self._asked, *(waiters for _, waiters in self._applying)):
             for future, deadline_s in waiters:
                 if deadline_s <= now_s and not future.done():
                     future.set_exception(RequestTimedOut())
             waiters[:] = [waiter for waiter in waiters if not waiter[0].done()]
-        self._asked_ticks += 1
-        if self._asked and self._asked_ticks > self._retry_ticks:
-            self._ask()
 
     def fail_all(self, error: NodeError) -> None:
         groups = (self._next, self._asked, *(waiters for _, waiters in self._applying))

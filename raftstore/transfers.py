@@ -18,10 +18,14 @@ from raftstore.offloop import OffLoop
 
 
 class TransferRefused(NodeError):
-    """Another state is being taken already."""
+    """Another state is being taken already, or this one has stopped coming."""
 
-    def __init__(self) -> None:
-        super().__init__("another snapshot is being received")
+    def __init__(self, why: str = "another snapshot is being received") -> None:
+        super().__init__(why)
+
+
+# A sender has as long for each of its frames.
+SLICE_TIMEOUT_S = 30.0
 
 
 class HeldSlices:
@@ -49,6 +53,20 @@ def present_snapshot(member: Member) -> SnapshotMeta:
     """What the state stands for now."""
     log = member.raft.log
     return SnapshotMeta(log.applied, log.term(log.applied) or 0, log.membership_at(log.applied))
+
+
+async def _in_time(slices: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Raises TransferRefused where the next one does not come: its sender may be gone without a
+    word, and another one waits to send."""
+    while True:
+        try:
+            async with asyncio.timeout(SLICE_TIMEOUT_S):
+                data = await anext(slices)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise TransferRefused("nothing more came of the snapshot") from None
+        yield data
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ class Receiving:
         writer = await self._off_loop.run(self._member.storage.begin_snapshot, snapshot)
         try:
             batch: list[bytes] = []
-            async for data in slices:
+            async for data in _in_time(slices):
                 loader.feed(data)
                 batch.append(data)
                 if sum(map(len, batch)) >= SLICE_SIZE_BYTES:
