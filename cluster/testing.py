@@ -20,6 +20,7 @@ from cluster.errors import CommandError
 
 TOP = Path(__file__).resolve().parent.parent
 GROUP_S_MAX = 600.0
+LONG_GROUP_S_MAX = 7200.0
 # The budget of each group in seconds on 2 cores (docs/testing.md), in the order they are run.
 # The sum stays under the 15 minutes that the whole may take.
 BUDGET_S = {
@@ -134,8 +135,12 @@ def _pytest(name: str, options: Sequence[str], started_s: float) -> Result:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.xml"
         argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        code, output = _process([*argv, f"--junit-xml={report}", *options, f"tests/{name}"])
+        timeout_s = LONG_GROUP_S_MAX if "--long" in options else GROUP_S_MAX
+        words = [*argv, f"--junit-xml={report}", *options, f"tests/{name}"]
+        code, output = _process(words, timeout_s)
         text = report.read_text() if report.exists() else ""
+    for figure in figures(text):
+        print(f"  {figure}")
     passed, failed, reasons = parse_report(text)
     # 5: every test of the group was deselected. Anything else than 0 and 1 is pytest's own fault.
     if code not in (0, 5) and not failed:
@@ -158,7 +163,15 @@ def parse_report(text: str) -> tuple[int, int, Counter[str]]:
     return len(cases) - failed - reasons.total(), failed, reasons
 
 
-def _process(argv: Sequence[str]) -> tuple[int, str]:
+def figures(text: str) -> list[str]:
+    """What tests measured and do not judge: their properties of that name."""
+    if not text:
+        return []
+    found = ElementTree.fromstring(text).iter("property")  # noqa: S314 - ours, as above
+    return [each.get("value", "") for each in found if each.get("name") == "figure"]
+
+
+def _process(argv: Sequence[str], timeout_s: float = GROUP_S_MAX) -> tuple[int, str]:
     # How we were called is the user's matter, and no test's.
     callers = {name: value for name, value in os.environ.items() if name != "PINNACE_COMMAND"}
     environment = callers | {"GRPC_ENABLE_FORK_SUPPORT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -172,12 +185,12 @@ def _process(argv: Sequence[str]) -> tuple[int, str]:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=GROUP_S_MAX,
+            timeout=timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         output = error.stdout.decode(errors="replace") if error.stdout else ""
-        return -1, f"{output}\ndid not end in {GROUP_S_MAX:.0f} s"
+        return -1, f"{output}\ndid not end in {timeout_s:.0f} s"
     return done.returncode, done.stdout
 
 

@@ -10,6 +10,7 @@ from cluster.errors import CommandError
 from cluster.testing import Result
 
 REPORT = """<?xml version="1.0"?><testsuites><testsuite>
+<properties><property name="figure" value="p50 1 ms"/><property name="x" value="y"/></properties>
 <testcase name="a"/><testcase name="b"><failure message="no"/></testcase>
 <testcase name="c"><skipped message="needs root"/></testcase>
 <testcase name="d"><skipped message="needs root"/></testcase>
@@ -23,6 +24,8 @@ BAD = Result("tidy", 0, 1, 0, 0.1)
 def test_parse_report() -> None:
     assert testing.parse_report(REPORT) == (1, 2, Counter({"needs root": 2}))
     assert testing.parse_report("") == (0, 0, Counter())
+    assert testing.figures(REPORT) == ["p50 1 ms"]
+    assert testing.figures("") == []
 
 
 @pytest.mark.parametrize(

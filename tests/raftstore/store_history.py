@@ -173,4 +173,7 @@ def distribution(values_s: Sequence[float], election_timeout_s: float) -> str:
         value_s = ordered[min(len(ordered) - 1, int(part * len(ordered)))]
         return f"{value_s * 1000:.0f} ms ({value_s / election_timeout_s:.2f} election timeouts)"
 
-    return f"failover over {len(ordered)} kills of the leader: p50 {at(0.5)}, p99 {at(0.99)}"
+    return (
+        f"failover over {len(ordered)} losses of the leader, election timeout "
+        f"{election_timeout_s * 1000:.0f} ms: p50 {at(0.5)}, p99 {at(0.99)}"
+    )

@@ -111,6 +111,6 @@ def test_the_state_at_a_revision() -> None:
 def test_failovers_are_counted_from_the_kill_to_a_write_begun_after_it() -> None:
     assert failovers_s(PUTS, [0.5, 3.5, 8]) == [1.5, 1.5]
     assert distribution([0.3, 0.1, 0.2], 0.1) == (
-        "failover over 3 kills of the leader: p50 200 ms (2.00 election timeouts), "
-        "p99 300 ms (3.00 election timeouts)"
+        "failover over 3 losses of the leader, election timeout 100 ms: "
+        "p50 200 ms (2.00 election timeouts), p99 300 ms (3.00 election timeouts)"
     )

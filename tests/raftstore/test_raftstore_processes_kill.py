@@ -20,7 +20,7 @@ CLIENTS = 2
 KILLS = 20
 LONG_KILLS = 200
 Harm = Callable[[], list[float]]
-Print = Callable[..., None]
+Print = Callable[[str], None]
 
 
 def can_cut_links() -> bool:
@@ -67,12 +67,18 @@ def wait_for_progress(cluster: Cluster, writes: int = 20) -> None:
 
 
 @pytest.fixture
-def print_(capsys: pytest.CaptureFixture[str]) -> Print:
-    """Past pytest's capture: a figure that nobody sees is none."""
+def print_(
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+    record_testsuite_property: Callable[[str, object], None],
+) -> Print:
+    """Past pytest's capture, and into the report of `pinnace test`."""
 
-    def show(*words: object) -> None:
+    def show(text: str) -> None:
+        figure = f"{request.node.name}: {text}"
+        record_testsuite_property("figure", figure)
         with capsys.disabled():
-            print("\n ", *words, end="")
+            print("\n ", figure, end="")
 
     return show
 
