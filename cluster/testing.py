@@ -22,7 +22,7 @@ TOP = Path(__file__).resolve().parent.parent
 GROUP_S_MAX = 600.0
 LONG_GROUP_S_MAX = 7200.0
 # The budget of each group in seconds on 2 cores (docs/testing.md), in the order they are run.
-# The sum stays under the 15 minutes that the whole may take.
+# The sum stays under the 25 minutes that the whole may take.
 BUDGET_S = {
     "format": 5,
     "lint": 5,
@@ -31,8 +31,8 @@ BUDGET_S = {
     "tidy": 10,
     "base": 10,
     "kubeapi": 20,
-    "raftstore": 60,
-    "controlplane": 90,
+    "raftstore": 400,
+    "controlplane": 160,
     "netproxy": 40,
     "cni": 60,
     "nodeagent": 120,
