@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from math import inf
 from typing import Any
 
@@ -107,11 +108,10 @@ class History:
 def show(value: Any) -> str:
     """Requests and results with what is not as it always is."""
     if isinstance(value, msgspec.Struct):
-        fields = msgspec.structs.fields(value)
         shown = [
-            f"{field.name}={show(found)}"
-            for field in fields
-            if (found := getattr(value, field.name)) != field.default
+            f"{name}={show(found)}"
+            for name, default in _fields(type(value))
+            if (found := getattr(value, name)) != default
         ]
         return f"{type(value).__name__}({', '.join(shown)})"
     if isinstance(value, list):
@@ -119,3 +119,8 @@ def show(value: Any) -> str:
     if isinstance(value, Enum):
         return value.name
     return repr(value)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    return [(field.name, field.default) for field in msgspec.structs.fields(kind)]

@@ -264,3 +264,7 @@ def _bury(loop: SimLoop) -> None:
             # loop.
             continue
     loop.run_until_complete(loop.shutdown_asyncgens())
+    for process in loop.processes:
+        process.tasks.clear()
+    # What refers to itself goes while there is a loop to tell of it.
+    gc.collect()

@@ -78,7 +78,7 @@ class World:
         self.admin = Admin(self, random.Random(f"admin {seed}"))
         self.faults = Faults(self, random.Random(f"faults {seed}"))
         self.desk = Desk(loop, self.machines, self.history, self.trace)
-        self.desk.pace_s = self._rng.choice((0.01, 0.03, 0.05, 0.15))
+        self.desk.pace_s = self._rng.choice((0.02, 0.04, 0.08, 0.15))
         self._tasks: list[asyncio.Task[Any]] = []
         self._calm = False
         self._replacing: set[str] = set()
@@ -166,7 +166,7 @@ class World:
         )
         clients = [self.loop.create_task(client.run()) for client in self._clients()]
         faults = self.loop.create_task(self.faults.run())
-        await self._for(self._rng.choice((10.0, 20.0, 40.0)))
+        await self._for(self._rng.choice((6.0, 12.0, 25.0)))
         self.faults.stop()
         self._calm = True
         began_s = self.loop.true_time()
@@ -272,7 +272,7 @@ class World:
             if answer_of(found[1]) != expected or found[1].revision != last:
                 raise Violation(f"{machine.label} holds {found[1]}, not {expected} of {last}")
         if len(set(hashes.values())) > 1:
-            raise Violation(f"the hashes differ: {hashes}")
+            raise Violation(f"hashes or sizes differ: {hashes}")
         self._check()
 
     def _all_applied(self) -> bool:
@@ -335,7 +335,8 @@ def _state(node: Node | None) -> str:
 
 async def _final(node: Node) -> Any:
     found = await node.hash_kv(0)
-    return (found.hash, found.revision, found.compact_revision), node.range(Range(*ALL))
+    whole = found.hash, found.revision, found.compact_revision, node.size_bytes
+    return whole, node.range(Range(*ALL))
 
 
 def simulate(seed: int) -> Report:
