@@ -26,6 +26,7 @@ from raftstore.core import (
     Entry,
     EntryKind,
     HardState,
+    Heartbeat,
     InstallSnapshot,
     MembershipChange,
     Message,
@@ -88,6 +89,8 @@ _log = getLogger("raftstore")
 
 # What a turn tells of past revisions, at most.
 _CATCH_UP_REVISIONS = 1000
+# How long a commit is kept from a member that has nothing else to hear.
+_HOLD_S = 0.003
 # While the disk hangs, how often to look who has waited too long.
 _LATE_LOOK_S = 0.5
 # Messages of others that wait for their turn; what comes beyond is lost, and sent again by Raft.
@@ -141,6 +144,10 @@ class Node:
         # The addresses of members that were removed a moment ago.
         self._leaving: dict[int, tuple[str, ...]] = {}
         self._grace_timers: list[asyncio.TimerHandle] = []
+        # What others are to hear of the commit, and the last entry that each has handed over.
+        self._held: dict[int, Heartbeat] = {}
+        self._held_timer: asyncio.TimerHandle | None = None
+        self._handed_over: dict[int, int] = {}
         self._closed = False
         expose_gauges(self, self._proposals)
 
@@ -377,6 +384,7 @@ class Node:
         """Finish what is in the log, and let the directory go."""
         if self._closed:
             return
+        self._send_held()
         self._closed = True
         self._expiry.close()
         for timer in (self._turn, self._tick_timer, self._deadline_timer, *self._grace_timers):
@@ -516,6 +524,8 @@ class Node:
                 refused = self._proposals.take_forward(message)
                 if refused is not None:
                     self._transport.send(message.sender, [refused])
+                if raft.role is Role.LEADER:
+                    self._handed_over[message.sender] = raft.log.last_index
             elif isinstance(message, ForwardRefused):
                 self._proposals.refused(message)
             else:
@@ -651,6 +661,7 @@ class Node:
         self._seen_role = raft.term, raft.leader, raft.role
         if raft.leader not in (NOBODY, leader_before):
             self.metrics.leader_changes += 1
+        self._handed_over.clear()
         if self._led_term and not (raft.role is Role.LEADER and raft.term == self._led_term):
             self._led_term = 0
             self._expiry.demote()
@@ -727,10 +738,36 @@ class Node:
         for message in messages:
             if isinstance(message, InstallSnapshot):
                 self._send_snapshot(message)
+            elif type(message) is Heartbeat and not message.round and self._may_hold(message):
+                self._held[message.to] = message
             else:
                 of_peer.setdefault(message.to, []).append(message)
         for peer, its_messages in of_peer.items():
+            held = self._held.pop(peer, None)
+            if held is not None:
+                its_messages.insert(0, held)
             self._transport.send(peer, its_messages)
+        if self._held and self._held_timer is None:
+            self._held_timer = self._loop.call_later(_HOLD_S, self._send_held)
+
+    def _may_hold(self, commit: Heartbeat) -> bool:
+        """Whether the word of a commit may wait for what else there is to say: each frame costs
+        both ends as much as a write. Not where a write of that member waits for it."""
+        wanted = self._handed_over.get(commit.to)
+        if wanted is None:
+            return not self._closed
+        if wanted <= commit.leader_commit:
+            del self._handed_over[commit.to]
+        return False
+
+    def _send_held(self) -> None:
+        if self._held_timer is not None:
+            self._held_timer.cancel()
+            self._held_timer = None
+        held, self._held = self._held, {}
+        if self.failure is None and not self._closed:
+            for peer, message in held.items():
+                self._transport.send(peer, [message])
 
     def _send_one(self, peer: int, message: PeerMessage) -> None:
         self._transport.send(peer, [message])

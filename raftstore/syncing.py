@@ -41,10 +41,11 @@ class SyncPacer:
     def is_quick(self) -> bool:
         return self.median_s < INLINE_SYNC_MAX_S
 
-    def may_wait(self, entries: int) -> bool:
-        """Whether the loop waits for the sync of so many entries."""
+    def may_wait(self, entries: int, *, says: bool = False) -> bool:
+        """Whether the loop waits for the sync of so many entries. `says`: it has something to
+        say to others meanwhile, which leaves only when the loop runs."""
         self._inline += 1
-        if entries > 1 or self._inline % _LOOK_EVERY == 0 or not self.is_quick:
+        if entries > 1 or says or self._inline % _LOOK_EVERY == 0 or not self.is_quick:
             self._inline = 0
             return False
         return True
@@ -75,7 +76,9 @@ class LogWriter:
         if not ready.must_sync:
             return None
         hard_state, self._waiting_hard_state = self._waiting_hard_state, None
-        if not self._use_threads or self._pacer.may_wait(len(ready.entries)):
+        if not self._use_threads or self._pacer.may_wait(
+            len(ready.entries), says=bool(ready.messages)
+        ):
             self._write(hard_state, ready.entries)
             self._sync()
             return None
