@@ -121,6 +121,7 @@ def read_segments(
     contents.joins = segments[0].first_index == snapshot.index + 1
     for segment in segments:
         data = files.read(segment.path)
+        contents.end_offset = 0
         try:
             for record in records.scan(segment.path, data, segment.number):
                 _take(contents, segment, record, snapshot)
@@ -155,7 +156,6 @@ def _take(
     contents: Contents, segment: Segment, record: records.Record, snapshot: SnapshotMeta
 ) -> None:
     if record.offset == 0:
-        contents.end_offset = 0
         _take_head(contents, segment, record)
     elif record.kind == HARD_STATE:
         contents.hard_state = HardState(*_HARD_STATE_FORM.unpack(record.payload))
