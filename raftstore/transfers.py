@@ -8,6 +8,7 @@ both are whole does Raft hear of it.
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from raftstore.core import InstallSnapshot, SnapshotMeta
 from raftstore.errors import NodeError
@@ -99,7 +100,8 @@ class Receiving:
 
     async def _take(self, snapshot: SnapshotMeta, slices: AsyncIterator[bytes]) -> Received:
         loader = Loader()
-        writer = await self._off_loop.run(self._member.storage.begin_snapshot, snapshot)
+        begin = partial(self._member.storage.begin_snapshot, snapshot, received=True)
+        writer = await self._off_loop.run(begin)
         try:
             batch: list[bytes] = []
             async for data in _in_time(slices):

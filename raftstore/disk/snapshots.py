@@ -40,12 +40,17 @@ class SnapshotWriter:
     """Feed it slices, then `finish`; its calls may block, and run in one thread at a time."""
 
     def __init__(
-        self, files: FileSystem, directory: Path, snapshot: SnapshotMeta, cluster_id: int
+        self,
+        files: FileSystem,
+        directory: Path,
+        snapshot: SnapshotMeta,
+        cluster_id: int,
+        prefix: str = "",
     ) -> None:
         self._files = files
         self._directory = directory
         self._path = directory / snapshot_name(snapshot)
-        self._temporary = self._path.with_suffix(UNFINISHED)
+        self._temporary = directory / (prefix + self._path.with_suffix(UNFINISHED).name)
         self._number = snapshot.index
         self._unsynced_bytes = 0
         self.size_bytes = 0

@@ -120,10 +120,12 @@ class Storage:
             except OSError as error:
                 raise NotWritable(self._directory, error) from error
 
-    def begin_snapshot(self, snapshot: SnapshotMeta) -> SnapshotWriter:
-        return SnapshotWriter(
-            self._files, self._directory / "snap", snapshot, self.identity.cluster_id
-        )
+    def begin_snapshot(self, snapshot: SnapshotMeta, *, received: bool = False) -> SnapshotWriter:
+        """One that is received may stand for the same entry as one of this member's own, which is
+        written meanwhile: only the finished ones have one name."""
+        directory = self._directory / "snap"
+        prefix = "received-" if received else ""
+        return SnapshotWriter(self._files, directory, snapshot, self.identity.cluster_id, prefix)
 
     def snapshot_finished(self, snapshot: SnapshotMeta, size_bytes: int) -> list[Path]:
         """The files that a snapshot of this log makes needless: older ones, and the log before

@@ -40,6 +40,8 @@ class Wal:
         self._offset = 0
         self._hard_state = HardState()
         self._last_index = 0
+        # Of the last segment that a crash cannot take away.
+        self._durable_number = 0
         # Of the log after the last snapshot that was open when this was read, and since.
         self.written_bytes = 0
 
@@ -72,6 +74,7 @@ class Wal:
         synced: it was read, so it will be acted on."""
         wal = cls(files, directory, contents.identity, segment_size_bytes)
         wal._segments = segments
+        wal._durable_number = segments[-1].number
         wal._offset = contents.end_offset
         wal._hard_state = contents.hard_state
         wal._last_index = contents.last_index
@@ -115,9 +118,12 @@ class Wal:
             self._fail("sync", error)
 
     def forget_before(self, index: int) -> list[Path]:
-        """The segments that hold only entries before `index`: they are to be removed."""
+        """The segments that hold only entries before `index`: they are to be removed. The last
+        one that is there for good stays: the next may just be begun, in another thread."""
         forgotten = []
         while len(self._segments) > 1 and self._segments[1].first_index <= index:
+            if self._segments[1].number > self._durable_number:
+                break
             forgotten.append(self._segments.pop(0).path)
         return forgotten
 
@@ -197,3 +203,4 @@ class Wal:
             self._files.sync_directory(self._directory)
         except OSError as error:
             self._fail("a new segment", error)
+        self._durable_number = number

@@ -22,7 +22,9 @@ from raftstore.core import (
     SnapshotMeta,
     Stored,
 )
-from raftstore.disk import Storage
+from raftstore.disk import Founding, Identity, Storage
+from raftstore.disk.names import UNFINISHED
+from raftstore.disk.snapshots import read_snapshot, snapshot_name
 from raftstore.errors import NodeError, RequestTimedOut
 from raftstore.mvcc import AlarmKind, LeaseGrant, MemberRecord, Put
 from raftstore.node import Node
@@ -348,3 +350,42 @@ async def test_requests_time_out_for_as_long_as_the_disk_hangs(tmp_path: Path) -
     finally:
         go_on.set()
         await node.close()
+
+
+# -- two threads on one disk
+
+
+def test_a_log_is_not_removed_before_the_next_segment_is_there() -> None:
+    """The writer's thread begins a segment while the loop finishes a snapshot of all before it."""
+    files = FakeFiles()
+    start = Founding(Identity(1, 1), (), HardState(1, 0, 0))
+    storage, _ = Storage.open(files, STORE, start, 1024)
+    storage.begin_writing()
+    storage.wal.append(HardState(1, 0, 1), [Entry(1, 1, b"x" * 2000)])
+    storage.wal.sync()
+    forgotten: list[Path] = []
+
+    def snapshot_ends(what: str, path: Path) -> None:
+        if what == "sync" and path.name.endswith(UNFINISHED):
+            forgotten.extend(storage.wal.forget_before(2))
+
+    files.before = snapshot_ends
+    storage.wal.append(None, [Entry(2, 1, b"y")])
+    assert forgotten == []
+    assert storage.wal.forget_before(2) != []
+
+
+def test_an_own_snapshot_of_the_same_entry_is_another_file() -> None:
+    files = FakeFiles()
+    start = Founding(Identity(1, 1), (), HardState(1, 0, 0))
+    storage, _ = Storage.open(files, STORE, start, 1024)
+    storage.begin_writing()
+    snapshot = SnapshotMeta(5, 1, Membership((1,)))
+    received = storage.begin_snapshot(snapshot, received=True)
+    own = storage.begin_snapshot(snapshot)
+    received.write([b"one"])
+    own.write([b"another"])
+    own.finish()
+    received.finish()
+    path = STORE / "snap" / snapshot_name(snapshot)
+    assert list(read_snapshot(files, path, snapshot)) == [b"one"]
