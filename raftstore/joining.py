@@ -36,9 +36,7 @@ class Start:
 async def first_start(flags: Flags, fetch: Fetch) -> Start:
     """Raises FlagError, JoinError."""
     check_founding(flags)
-    others = [
-        url for name, urls in flags.initial_cluster.items() for url in urls if name != flags.name
-    ]
+    others = _urls_of_others(flags)
     if not flags.initial_cluster_is_new:
         return join(flags, await _ask_first(others, fetch))
     start = found(flags.name, flags.initial_cluster, flags.initial_cluster_token)
@@ -46,6 +44,22 @@ async def first_start(flags: Flags, fetch: Fetch) -> Start:
     for cluster in filter(None, clusters):
         check_not_started(start.identity.member_id, cluster)
     return Start(start, {})
+
+
+async def where_others_are(flags: Flags, fetch: Fetch) -> Mapping[int, Sequence[str]]:
+    """For a member that is started again before its log says that it was added, and may name only
+    members that have left. Nothing where nobody answers."""
+    for url in _urls_of_others(flags):
+        cluster = await _ask(url, fetch)
+        if cluster is not None:
+            return {record.member_id: record.peer_urls for record in cluster.members}
+    return {}
+
+
+def _urls_of_others(flags: Flags) -> list[str]:
+    return [
+        url for name, urls in flags.initial_cluster.items() for url in urls if name != flags.name
+    ]
 
 
 def check_not_started(member_id: int, cluster: Cluster) -> None:

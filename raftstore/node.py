@@ -772,6 +772,11 @@ class Node:
     def _send_one(self, peer: int, message: PeerMessage) -> None:
         self._transport.send(peer, [message])
 
+    def meet(self, peers: Mapping[int, Sequence[str]]) -> None:
+        """Where the others are, for a member whose log does not say yet that it was added."""
+        self._peers = peers
+        self._tell_members()
+
     def members_of_log(self) -> Mapping[int, MemberRecord]:
         """The members as of the last change in the log: it holds before it is committed (thesis,
         4.1), and may need who is new for that."""

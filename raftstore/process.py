@@ -20,7 +20,7 @@ from raftstore.core import NOBODY
 from raftstore.disk import DiskError, Storage, SystemFiles
 from raftstore.errors import ClusterError, NodeError
 from raftstore.flags import Flags, TlsFiles
-from raftstore.joining import JoinError, Start, first_start
+from raftstore.joining import Fetch, JoinError, Start, first_start, where_others_are
 from raftstore.member import Options
 from raftstore.mvcc import Compact, MvccError, PublishMember
 from raftstore.node import Node
@@ -202,7 +202,8 @@ async def open_store(flags: Flags, clock: Clock, rng: random.Random) -> RunningS
     """Open the member in `flags.data_dir`, or make it as the initial-* flags say, and serve.
     Raises StartError, FlagError."""
     credentials = _channel_credentials(flags.peer_tls)
-    start = await _first_start(flags, credentials)
+    fetch = partial(_fetch, credentials=credentials)
+    start = await _first_start(flags, fetch)
     options = Options(
         tick_s=flags.heartbeat_ms / 1000,
         election_ticks=flags.election_ms // flags.heartbeat_ms,
@@ -220,24 +221,27 @@ async def open_store(flags: Flags, clock: Clock, rng: random.Random) -> RunningS
         )  # fmt: skip
     except DiskError as error:
         raise StartError(str(error)) from error
+    if start is None and node.member_id not in node.members_of_log():
+        node.meet(await where_others_are(flags, fetch))
     store = RunningStore(node, flags, clock)
     await store.start()
     return store
 
 
-async def _first_start(flags: Flags, credentials: grpc.ChannelCredentials | None) -> Start | None:
+async def _fetch(url: str, credentials: grpc.ChannelCredentials | None) -> Cluster:
+    try:
+        return await fetch_members(url, credentials)
+    except ValueError as error:
+        raise NodeError(str(error)) from error
+
+
+async def _first_start(flags: Flags, fetch: Fetch) -> Start | None:
     """None: the directory is made, and the initial-* flags mean nothing any more."""
     try:
         if Storage.is_made(SystemFiles(), flags.data_dir):
             return None
     except OSError as error:
         raise StartError(f"{flags.data_dir}: {error.strerror}") from error
-
-    async def fetch(url: str) -> Cluster:
-        try:
-            return await fetch_members(url, credentials)
-        except ValueError as error:
-            raise NodeError(str(error)) from error
 
     try:
         return await first_start(flags, fetch)

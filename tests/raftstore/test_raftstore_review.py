@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_files import FakeFiles
-from memory_network import SMALL, STORE, MemoryCluster, keys, put
+from memory_network import SMALL, STORE, MemoryCluster, MemoryTransport, keys, put
 
 from base.clock import SystemClock
 from raftstore.core import (
@@ -389,3 +389,32 @@ def test_an_own_snapshot_of_the_same_entry_is_another_file() -> None:
     received.finish()
     path = STORE / "snap" / snapshot_name(snapshot)
     assert list(read_snapshot(files, path, snapshot)) == [b"one"]
+
+
+async def test_a_member_started_again_while_it_joins_is_told_where_the_leader_is() -> None:
+    """Its log has the beginning only, which names members that have left."""
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        for number in range(30):
+            await put(leader, b"k%d" % number, b"x" * 100_000)
+        await leader.change_membership(AddMember(9, ("http://127.0.0.1:1009",), is_learner=True))
+        learner = await cluster.join(9)
+        cluster.network.cut(9, 1, 2, 3)
+        log = learner.member.raft.log
+        founders = {m: r.peer_urls for m, r in leader.state.members.items() if m != 9}
+        assert 9 not in learner.members_of_log()
+        assert log.last_index == 0
+        learner.meet({})
+        assert addresses(learner) == set()
+        learner.meet(founders)
+        cluster.network.heal()
+        await cluster.until(lambda: len(keys(learner)) == 30)
+        # From now on the log knows better.
+        learner.meet({})
+        assert addresses(learner) == {1, 2, 3}
+
+
+def addresses(node: Node) -> set[int]:
+    transport = node._transport
+    assert isinstance(transport, MemoryTransport)
+    return set(transport.addresses)
