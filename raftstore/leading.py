@@ -95,10 +95,13 @@ class Leading:
         return await self._answers[type(question)](question)
 
     async def _confirm(self) -> None:
-        """Still the leader, as a majority says."""
-        term = self._node.leader_term
+        """Still the leader, as a majority says. Who took long to hear that may have been
+        stopped meanwhile, and have a successor that counts already."""
+        clock, options = self._member.clock, self._member.options
+        term, start_s = self._node.leader_term, clock.monotonic_s()
         await self._node.read_barrier()
-        if not term or self._node.leader_term != term:
+        late = clock.monotonic_s() - start_s > options.tick_s * options.election_ticks / 2
+        if late or not term or self._node.leader_term != term:
             raise NotTheLeader
 
     async def _renew(self, question: LeaseRenew) -> int:

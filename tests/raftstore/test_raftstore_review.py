@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +25,10 @@ from raftstore.core import (
 from raftstore.disk import Founding, Identity, Storage
 from raftstore.disk.names import UNFINISHED
 from raftstore.disk.snapshots import read_snapshot, snapshot_name
-from raftstore.errors import NodeError, RequestTimedOut
+from raftstore.errors import NodeError, NotTheLeader, RequestTimedOut
 from raftstore.mvcc import AlarmKind, LeaseGrant, MemberRecord, Put
 from raftstore.node import Node
-from raftstore.peers.messages import AddMember, Forward, RemoveMember
+from raftstore.peers.messages import AddMember, Forward, LeaseRenew, PeerMessage, RemoveMember
 from raftstore.proposals import Proposals
 
 FAR_BEHIND = replace(SMALL, log_keep_bytes=2000)
@@ -418,3 +418,32 @@ def addresses(node: Node) -> set[int]:
     transport = node._transport
     assert isinstance(transport, MemoryTransport)
     return set(transport.addresses)
+
+
+async def test_a_leader_that_was_stopped_renews_no_lease_with_an_old_confirmation() -> None:
+    """Stopped between a majority's word and the renewal, it wakes up with a successor that has
+    counted the lease from its own election on."""
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        await leader.propose(LeaseGrant(7, 20))
+        successor, rest = cluster.followers()
+        await cluster.applied_everywhere()
+        receive = leader.receive
+        stopped: list[PeerMessage] = []
+        renewal = asyncio.ensure_future(leader._leading._renew(LeaseRenew(7)))
+
+        def keep(messages: Sequence[PeerMessage]) -> None:
+            stopped.extend(messages)
+
+        leader.receive = keep  # type: ignore[method-assign,assignment]
+        tick = leader._tick_timer
+        assert tick is not None
+        tick.cancel()
+        await cluster.leader(other_than=leader.member_id)
+        # What had arrived before it was stopped is read first.
+        leader.receive = receive  # type: ignore[method-assign]
+        leader.receive([m for m in stopped if m.term == leader.term])
+        with pytest.raises(NotTheLeader):
+            await renewal
+        assert {successor.leader_term, rest.leader_term} != {0}
+        leader._tick()
