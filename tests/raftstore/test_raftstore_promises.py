@@ -14,6 +14,7 @@ import pytest
 from fake_files import FakeFiles
 from memory_network import SMALL, STORE, MemoryCluster, MemoryTransport, keys, put
 
+from pinnace_wire import etcd_rpc_pb2 as rpc
 from raftstore.core import (
     AppendEntries,
     Config,
@@ -31,7 +32,7 @@ from raftstore.core import (
     Stored,
 )
 from raftstore.disk import CorruptRecord, Founding, Identity, Storage, SystemFiles
-from raftstore.errors import LeaderChanged, NodeError
+from raftstore.errors import LeaderChanged, NodeError, UnhealthyCluster
 from raftstore.mvcc import (
     Compact,
     DeleteRange,
@@ -45,7 +46,10 @@ from raftstore.mvcc import (
     WatchHub,
 )
 from raftstore.mvcc.snapshot import Loader
-from raftstore.peers.messages import AddMember, Forward, PeerMessage
+from raftstore.peers.messages import AddMember, Forward, PeerMessage, RemoveMember
+from raftstore.server import watchstream
+from raftstore.server.kv import KvService
+from raftstore.server.wire import Headers
 from raftstore.transfers import HeldSlices, present_snapshot
 
 THREE = SnapshotMeta(0, 0, Membership((1, 2, 3)))
@@ -473,3 +477,71 @@ async def test_history_stays_while_a_state_is_on_its_way() -> None:
         assert {key: kv.value for key, kv in loaded.live.items()} == expected
         await asyncio.sleep(1)
         assert node.state.keyspace.unpruned == 0
+
+
+async def test_a_transaction_that_only_reads_waits_as_a_read_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a member that lacks what was acknowledged; content with what is there, it does not."""
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        late = cluster.followers()[0]
+        service = KvService(late, Headers(late))
+        await put(leader, b"k", b"old")
+        await cluster.applied_everywhere()
+
+        async def read(*, serializable: bool) -> bytes:
+            wanted = rpc.RangeRequest(key=b"k", serializable=serializable)
+            request = rpc.TxnRequest(success=[rpc.RequestOp(request_range=wanted)])
+            answer = rpc.TxnResponse.FromString(await service.txn(request.SerializeToString()))
+            found: bytes = answer.responses[0].response_range.kvs[0].value
+            return found
+
+        with monkeypatch.context() as patched:
+            without_entries(patched, lambda transport, peer: peer == late.member_id)
+            await put(leader, b"k", b"new")
+            assert await read(serializable=True) == b"old"
+            reading = asyncio.ensure_future(read(serializable=False))
+            await asyncio.sleep(0.5)
+            assert not reading.done()
+        assert await reading == b"new"
+
+
+async def test_a_member_is_not_removed_where_too_few_would_be_left_alive() -> None:
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        alive, gone = cluster.followers()
+        await cluster.crash(gone.member_id)
+        await asyncio.sleep(3)
+        with pytest.raises(UnhealthyCluster):
+            await leader.change_membership(RemoveMember(alive.member_id))
+        members = await leader.change_membership(RemoveMember(gone.member_id))
+        assert len(members) == 2
+
+
+async def test_a_watch_that_a_snapshot_leaves_behind_ends_after_what_it_has_heard() -> None:
+    """Nobody reads its stream; what waits there is told first, then that the rest is gone."""
+    async with MemoryCluster(3, replace(SMALL, log_keep_bytes=2000)) as cluster:
+        leader = await cluster.leader()
+        late = cluster.followers()[0]
+        stream = watchstream.Stream(late, Headers(late), watchstream.EncodedEvents(), 600)
+        create = rpc.WatchCreateRequest(key=b"k", range_end=b"l")
+        stream.ask(rpc.WatchRequest(create_request=create))
+        for _ in range(3):
+            await put(leader, b"k")
+        await cluster.applied_everywhere()
+        cluster.network.cut(late.member_id, *(set(cluster.nodes) - {late.member_id}))
+        leader = await cluster.leader(other_than=late.member_id)
+        for _ in range(200):
+            await put(leader, b"k", b"x" * 100)
+        await leader.propose(Compact(150))
+        cluster.network.heal()
+        await cluster.until(lambda: late.state.keyspace.revision == 204)
+        told = []
+        while (message := stream.next_message()) is not None:
+            told.append(rpc.WatchResponse.FromString(message))
+        stream.close()
+        created, *events, canceled = told
+        assert created.created
+        assert [e.kv.mod_revision for answer in events for e in answer.events] == [2, 3, 4]
+        assert (canceled.canceled, canceled.compact_revision) == (True, 150)
