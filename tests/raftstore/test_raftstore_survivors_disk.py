@@ -9,7 +9,7 @@ import pytest
 from fake_files import FakeFiles
 
 from raftstore.core.messages import Entry, EntryKind, HardState, Membership, SnapshotMeta
-from raftstore.disk import CorruptRecord, Founding, Identity, Opened, Storage, records
+from raftstore.disk import CorruptRecord, Founding, Identity, NotOurs, Opened, Storage, records
 from raftstore.disk.segments import HARD_STATE, HEAD, hard_state_payload, head_payload
 
 STORE = Path("/store")
@@ -145,3 +145,65 @@ def test_only_the_log_that_a_snapshot_was_taken_of_goes_on_behind_it(
     storage.close()
     _, opened = open_store(files)
     assert list(opened.entries) == behind + more
+
+
+def test_a_vote_outlives_its_segment_in_the_next_life_of_its_member() -> None:
+    """Entries alone follow it after a restart: the head of each new segment carries it on."""
+    files = store_of_segments()
+    storage, _ = open_store(files)
+    for entry in entries(41, 80, 3):
+        storage.wal.append(None, [entry])
+    storage.wal.sync()
+    meta = SnapshotMeta(80, 3, THREE)
+    writer = storage.begin_snapshot(meta)
+    writer.finish()
+    storage.remove(storage.snapshot_finished(meta, writer.size_bytes))
+    assert len(files.names(WAL)) == 1
+    storage.close()
+    _, opened = open_store(files)
+    assert (opened.hard_state.term, opened.hard_state.vote) == (3, 2)
+
+
+def test_an_installed_log_begins_behind_all_segments_that_were_there() -> None:
+    """Before they are removed: whatever they begin with, none stands behind the new one."""
+    files = store_of_segments()
+    storage, _ = open_store(files)
+    meta = SnapshotMeta(20, 2, THREE)
+    writer = storage.begin_snapshot(meta)
+    writer.finish()
+    storage.install_snapshot(meta, HardState(3, 2, 20), writer.size_bytes)
+    storage.close()
+    storage, opened = open_store(files)
+    assert (opened.snapshot, list(opened.entries)) == (meta, [])
+    assert opened.hard_state == HardState(3, 2, 20)
+    assert len(files.names(WAL)) == 1
+
+
+def test_a_snapshot_without_a_format_is_not_founded_over() -> None:
+    """Its log may be lost as well; a member founded anew would have forgotten all."""
+    files = FakeFiles()
+    storage, _ = open_store(files, FOUNDERS)
+    storage.begin_snapshot(SnapshotMeta(20, 2, THREE)).finish()
+    storage.close()
+    files.remove(STORE / "FORMAT")
+    with pytest.raises(NotOurs, match="a log or snapshot but no FORMAT"):
+        open_store(files, FOUNDERS)
+
+
+def test_a_store_is_told_of_when_its_name_and_its_folders_are_durable() -> None:
+    """A directory that is gone after a power loss would be founded anew, its votes forgotten."""
+    files = FakeFiles()
+    synced: list[Path] = []
+    before_format: list[Path] = []
+
+    def note(what: str, path: Path) -> None:
+        if what == "sync directory":
+            synced.append(path)
+        if what == "rename" and path.name == "FORMAT":
+            before_format.extend(synced)
+            synced.clear()
+
+    files.before = note
+    open_store(files, FOUNDERS)
+    assert {WAL, STORE} <= set(before_format)
+    assert {STORE, STORE.parent} <= set(synced)
