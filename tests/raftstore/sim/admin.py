@@ -85,7 +85,7 @@ class Admin:
             machines = self._world.machines
             if len(machines) < MEMBERS_MAX and self._rng.random() < 0.5:
                 await self._add()
-            elif len(machines) > 1:
+            elif len(machines) > 2:
                 await self._replace(self._rng.choice(list(machines.values())))
 
     async def replace(self, machine: Machine) -> None:
@@ -145,7 +145,9 @@ class Admin:
                 if machine.url in record.peer_urls:
                     return record
             try:
-                await self.ask(lambda node: node.change_membership(question))
+                members = await self.ask(lambda node: node.change_membership(question))
+                # Where a second voter comes to a first one, the cluster now waits for it.
+                return next(record for record in members if machine.url in record.peer_urls)
             except _TRY_AGAIN as error:
                 self._world.trace.say(f"{machine.name} is not added: {error!r}")
                 await self._remove_the_dead()

@@ -43,6 +43,8 @@ class Faults:
             await asyncio.sleep(self._rng.expovariate(1 / self._pause_s))
             if self._on and any(self._kinds.values()):
                 [kind] = self._rng.choices(list(self._kinds), list(self._kinds.values()))
+                if kind in _TOGETHER and len(self._world.machines) == 1:
+                    continue
                 self.counts[kind.__name__] = self.counts.get(kind.__name__, 0) + 1
                 kind(self)
 
@@ -103,7 +105,16 @@ class Faults:
         for machine in self._world.machines.values():
             if machine.is_up:
                 machine.lose_power()
-                self._later(machine.start_again, 0.5)
+                self._later(machine.start_again, 1.0)
+
+    def lose_all_power_at_a_step(self) -> None:
+        """What one has said before its disk had it, all have heard in vain."""
+
+        def now() -> None:
+            if self._on:
+                self.lose_all_power()
+
+        self._victim().files.at_step(self._rng.randrange(1, 40), now)
 
     def restart(self) -> None:
         machine = self._victim()
@@ -237,6 +248,7 @@ _ALONE: dict[Callable[[Faults], None], float] = {
 }
 _TOGETHER: dict[Callable[[Faults], None], float] = {
     Faults.lose_all_power: 0.4,
+    Faults.lose_all_power_at_a_step: 1.2,
     Faults.weather: 2.0,
     Faults.partition: 1.5,
     Faults.isolate_leader: 1.5,
