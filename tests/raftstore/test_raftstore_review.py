@@ -447,3 +447,14 @@ async def test_a_leader_that_was_stopped_renews_no_lease_with_an_old_confirmatio
             await renewal
         assert {successor.leader_term, rest.leader_term} != {0}
         leader._tick()
+
+
+async def test_the_word_of_a_snapshot_without_its_state_is_nothing() -> None:
+    async with MemoryCluster(3) as cluster:
+        leader = await cluster.leader()
+        follower = cluster.followers()[0]
+        raft = follower.member.raft
+        meta = SnapshotMeta(1000, leader.term, raft.membership)
+        follower.receive([InstallSnapshot(leader.member_id, raft.id, leader.term, meta)])
+        await put(follower, b"k")
+        assert follower.failure is None
