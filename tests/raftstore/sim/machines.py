@@ -123,6 +123,9 @@ class Machine:
             self._trace.say(f"{life.process.name} does not start: {error}")
             life.failure = error
             return
+        except Exception as error:
+            self._witness.violate(f"{life.process.name} does not start: {error!r}")
+            raise
         life.node = node
         self.member_id = node.member_id
         self._trace.say(f"{life.process.name} is open, term {node.term}")
@@ -143,6 +146,13 @@ class Machine:
                 await self.clock.sleep(0.5)
             except MvccError:
                 return
+
+    def check_tasks(self) -> None:
+        """A task that ended in an error which nobody has taken: a defect that stays unheard of."""
+        if self._life is None or self._life.process.is_stopped:
+            return
+        for task in self._life.process.unheard_twice():
+            self._witness.violate(f"{self.label}: unheard of: {task.exception()!r} of {task}")
 
     def kill(self) -> None:
         """SIGKILL: what was written is there, synced or not."""

@@ -69,6 +69,7 @@ class Process:
         self._stopped_until = 0.0
         self._held: list[_Gated] = []
         self._leaving: list[Callable[[], None]] = []
+        self._unheard: list[asyncio.Task[Any]] = []
 
     # -- what the world does to it
 
@@ -122,8 +123,19 @@ class Process:
 
     def remember(self, task: "asyncio.Task[Any]") -> None:
         if len(self.tasks) > 200:
-            self.tasks = [task for task in self.tasks if not task.done()]
+            self.tasks = [task for task in self.tasks if not task.done() or _is_unheard(task)]
         self.tasks.append(task)
+
+    def unheard_twice(self) -> "list[asyncio.Task[Any]]":
+        """Tasks that have failed, and whose error nobody has taken since the last call."""
+        unheard = [task for task in self.tasks if task.done() and _is_unheard(task)]
+        before, self._unheard = self._unheard, unheard
+        return [task for task in unheard if task in before]
+
+
+def _is_unheard(task: "asyncio.Task[Any]") -> bool:
+    # What asyncio itself goes by when it complains that an error was never retrieved.
+    return bool(task._log_traceback)  # type: ignore[attr-defined]
 
 
 class _Gated:

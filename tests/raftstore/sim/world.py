@@ -197,6 +197,7 @@ class World:
         """What a supervisor does, and what nobody may do."""
         while True:
             for machine in list(self.machines.values()):
+                machine.check_tasks()
                 node = machine.node
                 if node is not None and node.leader_term:
                     self.witness.leads(node.leader_term, machine.name)
