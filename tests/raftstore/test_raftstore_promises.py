@@ -3,23 +3,29 @@
 import asyncio
 import errno
 import random
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import memory_network
 import pytest
 from fake_files import FakeFiles
 from memory_network import SMALL, STORE, MemoryCluster, MemoryTransport, keys, put
 
 from pinnace_wire import etcd_rpc_pb2 as rpc
+from pinnace_wire.raft_peers_pb2 import Frame
+from pinnace_wire.raft_peers_pb2_grpc import PeersStub
+from raftstore.consistency import differing
 from raftstore.core import (
     AppendEntries,
     Config,
     Entry,
     HardState,
+    Heartbeat,
     InstallSnapshot,
     Membership,
     MembershipChange,
@@ -45,8 +51,11 @@ from raftstore.mvcc import (
     Txn,
     WatchHub,
 )
+from raftstore.mvcc.hashing import HashResult
 from raftstore.mvcc.snapshot import Loader
-from raftstore.peers.messages import AddMember, Forward, PeerMessage, RemoveMember
+from raftstore.peers import wire
+from raftstore.peers.grpc_server import serve_peers
+from raftstore.peers.messages import AddMember, Forward, LeaseRenew, PeerMessage, RemoveMember
 from raftstore.server import watchstream
 from raftstore.server.kv import KvService
 from raftstore.server.wire import Headers
@@ -545,3 +554,64 @@ async def test_a_watch_that_a_snapshot_leaves_behind_ends_after_what_it_has_hear
         assert created.created
         assert [e.kv.mod_revision for answer in events for e in answer.events] == [2, 3, 4]
         assert (canceled.canceled, canceled.compact_revision) == (True, 150)
+
+
+def test_hashes_of_different_compactions_say_nothing_of_each_other() -> None:
+    """What is compacted is no part of the hash: members compact at the same place in the log, not
+    at the same moment."""
+    same = HashResult(11, 5, 9)
+    assert differing({1: same, 2: same, 3: HashResult(12, 7, 9)}, 1) == []
+    assert differing({1: same, 2: same, 3: HashResult(12, 5, 9)}, 1) == [3]
+
+
+class Listener:
+    """Hears what it is told; member 9 was removed."""
+
+    def __init__(self) -> None:
+        self.heard: list[PeerMessage] = []
+
+    def receive(self, messages: Sequence[PeerMessage]) -> None:
+        self.heard += messages
+
+    async def answer(self, question: Any) -> int:
+        return 60
+
+    def knows_member(self, member_id: int) -> bool | None:
+        return member_id != 9
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"cluster-id": "8"}, "cluster-id is 7, not 8"),
+        ({"to": "3"}, "to is 2, not 3"),
+        ({"member-id": "9"}, "removed"),
+    ],
+    ids=["a member", "another cluster", "for another member", "removed"],
+)
+async def test_only_members_are_listened_to(changed: dict[str, str], said: str) -> None:
+    listener = Listener()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    server = await serve_peers(listener, 7, 2, [(address, None)])  # type: ignore[arg-type]
+    who = {"cluster-id": "7", "to": "2", "member-id": "1"} | changed
+    metadata = list(who.items())
+    said_of_it = []
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub: Any = PeersStub(channel)
+        heartbeat = Frame(data=wire.encode_messages([Heartbeat(1, 2, 3, 0, 0)]))
+        question = Frame(data=wire.encode_question(LeaseRenew(7)))
+        for call in (
+            stub.Messages(iter([heartbeat]), metadata=metadata),
+            stub.Ask(question, metadata=metadata),
+        ):
+            try:
+                await call
+            except grpc.aio.AioRpcError as error:
+                said_of_it.append((error.code().name, error.details() or ""))
+    await server.stop(0)
+    assert [code for code, _ in said_of_it] == (["FAILED_PRECONDITION"] * 2 if said else [])
+    assert all(said in details for _, details in said_of_it)
+    assert len(listener.heard) == (0 if said else 1)
