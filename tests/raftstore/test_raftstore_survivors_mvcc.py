@@ -1,8 +1,22 @@
-"""Watches beside each other: what comes, goes or is replaced next to one leaves it complete."""
+"""Watches beside each other: what comes, goes or is replaced next to one leaves it complete. And
+histories: compaction frees what nobody can read, and a copy is as good as the first."""
 
 import pytest
 
-from raftstore.mvcc import Compact, DeleteRange, Put, StateMachine, WatchHub
+from raftstore.core import Membership, MembershipChange
+from raftstore.mvcc import (
+    Command,
+    Compact,
+    DeleteRange,
+    MemberRecord,
+    Put,
+    Range,
+    StateMachine,
+    Txn,
+    WatchHub,
+    encode_members,
+)
+from raftstore.mvcc.errors import Compacted, FutureRevision, KeyNotFound
 from raftstore.mvcc.snapshot import Loader, stream
 
 
@@ -141,3 +155,125 @@ def test_who_was_told_that_it_is_over_hears_no_more() -> None:
     assert list(behind) == [(4, [])]
     behind.watcher.cancel()
     assert store.hub.watcher_count == 0
+
+
+# -- what a key's history is, compacted or loaded
+
+
+def loaded(state: StateMachine) -> StateMachine:
+    loader = Loader()
+    for data in stream(state):
+        loader.feed(data)
+    return loader.finish()
+
+
+def with_history() -> StateMachine:
+    """Revisions 2 to 21: a key often written, one that ended and came back, one that ended."""
+    state = StateMachine()
+    for number in range(12):
+        state.apply(Put(b"often", b"%d" % number))
+    for command in (Put(b"back"), DeleteRange(b"back"), Put(b"gone"), DeleteRange(b"gone")):
+        state.apply(command)
+    for _ in range(4):
+        state.apply(Put(b"back", b"again"))
+    return state
+
+
+def history(state: StateMachine, first: int) -> list[object]:
+    keyspace = state.keyspace
+    return [
+        (
+            state.range(Range(b"\0", b"\0", revision=revision)).kvs,
+            list(keyspace.events_of(revision)),
+        )
+        for revision in range(first, keyspace.revision + 1)
+    ]
+
+
+@pytest.mark.parametrize("compact_revision", [3, 12, 13, 14, 15, 17, 18, 21])
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+def test_what_is_freed_is_what_nobody_can_read(compact_revision: int, limit: int) -> None:
+    state = with_history()
+    state.apply(Compact(compact_revision))
+    before = history(state, compact_revision)
+    while not state.keyspace.prune(limit):
+        pass
+    assert history(state, compact_revision) == before
+    assert state.keyspace.unpruned == 0
+    # However it was freed, and however it got here, it takes the same room.
+    copy = loaded(state)
+    copy.keyspace.prune(1000)
+    assert history(copy, compact_revision) == before
+    assert copy.keyspace.size_bytes == state.keyspace.size_bytes
+
+
+def test_a_loaded_state_goes_on_and_is_compacted_as_the_one_it_came_from() -> None:
+    state = with_history()
+    state.apply(Compact(9))
+    copy = loaded(state)
+    for each in (state, copy):
+        for command in (Put(b"gone"), Put(b"often"), DeleteRange(b"back"), Compact(22)):
+            each.apply(command)
+        while not each.keyspace.prune(2):
+            pass
+    assert history(copy, 22) == history(state, 22)
+
+
+def test_a_key_that_ended_is_forgotten_and_comes_back_once() -> None:
+    state = with_history()
+    state.apply(Compact(21))
+    assert state.keyspace.prune(1000)
+    for value in (b"1", b"2"):
+        state.apply(Put(b"gone", value))
+    found = state.range(Range(b"\0", b"\0", revision=22)).kvs
+    assert [(kv.key, kv.version) for kv in found] == [(b"back", 4), (b"gone", 1), (b"often", 12)]
+
+
+@pytest.mark.parametrize("revision", [6, 7, 8])
+def test_what_an_event_replaced_is_told_where_it_can_be_read(revision: int) -> None:
+    state = with_history()
+    whole = list(state.keyspace.events_of(revision))
+    state.apply(Compact(6))
+    (event,) = state.keyspace.events_of(revision)
+    assert event.kv == whole[0].kv
+    assert event.prev == (whole[0].prev if revision > 6 else None)
+
+
+@pytest.mark.parametrize("command", [Put(b"x", ignore_value=True), Put(b"x", ignore_lease=True)])
+def test_what_is_to_be_kept_of_a_key_that_is_not_there_is_refused(command: Put) -> None:
+    state = with_history()
+    for refused in (command, Txn([], [command]), Txn([], [Txn([], [command])])):
+        with pytest.raises(KeyNotFound):
+            state.apply(refused)
+    assert state.keyspace.revision == 21
+
+
+@pytest.mark.parametrize(
+    "command", [Txn([], [DeleteRange(b"none")]), Txn([], []), DeleteRange(b"none")]
+)
+def test_what_changes_nothing_takes_no_revision(command: Command) -> None:
+    state = with_history()
+    result, events = state.apply(command)
+    assert (result.revision, list(events), state.keyspace.revision) == (21, [], 21)
+    state.apply(Put(b"next"))
+    assert [kv.key for kv in state.keyspace.changes_of(22)] == [b"next"]
+
+
+def test_a_transaction_that_reads_is_refused_where_a_read_is() -> None:
+    state = with_history()
+    state.apply(Compact(9))
+    for revision, error in ((22, FutureRevision), (8, Compacted)):
+        read = Range(b"often", revision=revision)
+        for txn in (Txn([], [read]), Txn([], [Txn([], [read])])):
+            with pytest.raises(error):
+                state.read_txn(txn)
+            with pytest.raises(error):
+                state.apply(txn)
+
+
+def test_who_was_removed_stays_removed_in_every_copy() -> None:
+    state = StateMachine()
+    records = [MemberRecord(n, f"m{n}", (f"http://m{n}:1",), (), is_learner=False) for n in (1, 2)]
+    state.apply_membership(MembershipChange(Membership((1, 2)), encode_members(records)))
+    state.apply_membership(MembershipChange(Membership((1,))))
+    assert (state.removed, loaded(state).removed) == ({2}, {2})
