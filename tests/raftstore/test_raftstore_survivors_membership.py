@@ -161,6 +161,10 @@ def test_a_lease_of_an_id_that_was_used_before_has_its_own_time() -> None:
     assert lessor.renew(1, 15.0) == 30
     assert lessor.due(44.9) == []
     assert lessor.due(45.0) == [1]
+    lessor.granted(2, 10, 50.0)
+    lessor.revoked(2)
+    lessor.granted(2, 10, 55.0)
+    assert lessor.due(70.0) == [2]
 
 
 def test_a_lease_that_was_renewed_ends_a_whole_time_later_and_one_that_is_over_not_at_all() -> None:
@@ -182,12 +186,14 @@ def test_who_leads_anew_counts_from_then_and_only_what_there_is() -> None:
     assert lessor.due(10.0) == [1, 2]
     lessor.demote()
     assert (lessor.next_deadline_s(), lessor.renew(2, 10.0)) == (None, None)
-    lessor.granted(3, 10, 10.0)
+    lessor.granted(3, 100, 10.0)
     lessor.promote({2: 10}, 50.0)
+    # The third ended while another one led.
+    assert lessor.renew(3, 50.0) is None
+    assert lessor.remaining_s(3, 50.0) <= 0
     assert lessor.next_deadline_s() == 60.0
     assert lessor.due(59.9) == []
-    assert lessor.due(100.0) == [2]
-    assert lessor.renew(3, 50.0) is None
+    assert lessor.due(200.0) == [2]
 
 
 def test_many_leases_end_a_part_at_a_time_and_all_in_the_end() -> None:

@@ -128,6 +128,8 @@ def test_a_failed_disk_is_left_alone() -> None:
     disk.files.before = fail
     with pytest.raises(DiskFailed):
         disk.save(Ready(entries=[Entry(2, 2, b"")], must_sync=True))
+    # What would still be said is not written behind what failed.
+    disk.save(Ready(hard_state=HardState(2, 3, 2)))
     disk.writer.abandon()
     disk.writer.close()
 
