@@ -78,8 +78,9 @@ class Admin:
             self._world.witness.violate(f"the hashes of {names} at {revision} differ")
 
     async def change_members(self) -> None:
-        """Something, unless a change is under way."""
-        if self._lock.locked():
+        """Something, unless a change is under way. Who takes a sound voter away while another is
+        lost takes the quorum away."""
+        if self._lock.locked() or any(m.damage for m in self._world.machines.values()):
             return
         async with self._lock:
             machines = self._world.machines

@@ -214,6 +214,9 @@ class SimLoop(VirtualTimeLoop):
     # -- AbstractEventLoop
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        if self.is_closed():
+            # Something that the run left behind is let go of: nobody is there any more.
+            return asyncio.Handle(callback, args, self, context)
         process = _process.get() if context is None else context.get(_process)
         if process is None:
             return super().call_soon(callback, *args, context=context)
