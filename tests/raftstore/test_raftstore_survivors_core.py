@@ -71,6 +71,24 @@ def test_a_snapshot_that_comes_during_another_sync_is_saved_afterwards() -> None
     assert raft.ready().snapshot == SnapshotMeta(9, 1, THREE)
 
 
+@pytest.mark.parametrize("during_a_sync", [False, True])
+def test_what_stands_before_a_replaced_entry_is_not_durable_for_that(during_a_sync: bool) -> None:
+    raft = member()
+    old = [Entry(index, 1, b"old") for index in (2, 3, 4)]
+    raft.step(AppendEntries(2, 1, 1, 1, 1, old[:1], 1))
+    if during_a_sync:
+        raft.ready()
+    raft.step(AppendEntries(2, 1, 1, 2, 1, old[1:], 1))
+    new = Entry(4, 2, b"new")
+    raft.step(AppendEntries(3, 1, 2, 3, 1, [new], 4))
+    assert raft.log.stable == 1
+    if during_a_sync:
+        raft.advance()
+    ready = raft.ready()
+    assert list(ready.entries) == [*old[1 if during_a_sync else 0 : 2], new]
+    assert [entry.index for entry in ready.committed] == ([2] if during_a_sync else [])
+
+
 def test_the_last_voter_elects_itself_when_the_others_are_removed() -> None:
     raft = member()
     for index, voters in ((2, (1, 2)), (3, (1,))):
