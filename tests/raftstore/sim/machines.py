@@ -117,7 +117,7 @@ class Machine:
         rng = random.Random(self._rng.random())
         try:
             node = await Node.open(
-                STORE, self.clock, rng, self.options, self.files, founding, transport, self.peers
+                STORE, self.clock, rng, self.options, self.files, founding, transport
             )
         except (DiskError, Removed) as error:
             self._trace.say(f"{life.process.name} does not start: {error}")
@@ -127,6 +127,7 @@ class Machine:
             self._witness.violate(f"{life.process.name} does not start: {error!r}")
             raise
         life.node = node
+        node.meet(self.peers)
         self.member_id = node.member_id
         self._trace.say(f"{life.process.name} is open, term {node.term}")
         self._witness.watch(node, life.process)

@@ -7,6 +7,14 @@ from sim.world import Report
 
 _TRACE_LINES = 60
 _COMPLAINTS = 5
+_CRASHES = (
+    "kill",
+    "lose_power",
+    "lose_power_at_a_step",
+    "lose_all_power",
+    "lose_all_power_at_a_step",
+    "failing_disk",
+)
 
 
 def line(report: Report) -> str:
@@ -23,7 +31,7 @@ def line(report: Report) -> str:
 def total(reports: Sequence[Report], wall_s: float) -> str:
     operations: Counter[str] = sum((r.operations for r in reports), Counter())
     faults: Counter[str] = sum((r.faults for r in reports), Counter())
-    crashes = sum(faults[name] for name in ("kill", "lose_power", "lose_all_power", "failing_disk"))
+    crashes = sum(faults[name] for name in faults if name in _CRASHES)
     return (
         f"simulated {len(reports)} seeds in {wall_s:.0f} s: "
         f"{sum(r.virtual_s for r in reports):.0f} virtual seconds, {operations.total()} operations "
