@@ -89,6 +89,16 @@ def test_what_stands_before_a_replaced_entry_is_not_durable_for_that(during_a_sy
     assert [entry.index for entry in ready.committed] == ([2] if during_a_sync else [])
 
 
+def test_a_commit_beyond_its_log_commits_what_a_member_has_and_no_more() -> None:
+    raft = member(log=3)
+    raft.step(Heartbeat(2, 1, 1, 99, 0))
+    settle(raft)
+    assert (raft.log.committed, raft.log.applied) == (3, 3)
+    raft.step(AppendEntries(2, 1, 1, 3, 1, [Entry(4, 1, b"")], 3))
+    settle(raft)
+    assert raft.log.committed == 3
+
+
 def test_the_last_voter_elects_itself_when_the_others_are_removed() -> None:
     raft = member()
     for index, voters in ((2, (1, 2)), (3, (1,))):

@@ -7,16 +7,23 @@ from raftstore.core import Membership, MembershipChange
 from raftstore.mvcc import (
     Command,
     Compact,
+    Compare,
+    CompareOperator,
+    CompareTarget,
     DeleteRange,
+    LeaseGrant,
     MemberRecord,
     Put,
     Range,
+    RangeResult,
     StateMachine,
     Txn,
+    TxnResult,
     WatchHub,
     encode_members,
 )
-from raftstore.mvcc.errors import Compacted, FutureRevision, KeyNotFound
+from raftstore.mvcc.commands import Operation
+from raftstore.mvcc.errors import Compacted, FutureRevision, KeyNotFound, LeaseNotFound
 from raftstore.mvcc.snapshot import Loader, stream
 
 
@@ -269,6 +276,58 @@ def test_a_transaction_that_reads_is_refused_where_a_read_is() -> None:
                 state.read_txn(txn)
             with pytest.raises(error):
                 state.apply(txn)
+
+
+def test_what_a_put_is_to_keep_it_keeps_and_its_lease_with_it() -> None:
+    state = StateMachine()
+    for lease_id in (5, 6):
+        state.apply(LeaseGrant(lease_id, 60))
+    state.apply(Put(b"k", b"1", lease=5))
+    state.apply(Put(b"k", b"2", ignore_lease=True))
+    assert (state.keyspace.live[b"k"].value, state.leases.keys(5)) == (b"2", [b"k"])
+    state.apply(Put(b"k", lease=6, ignore_value=True))
+    assert state.keyspace.live[b"k"].value == b"2"
+    assert (state.leases.keys(5), state.leases.keys(6)) == ([], [b"k"])
+    state.apply(Put(b"k", b"3"))
+    assert (state.keyspace.live[b"k"].lease, state.leases.keys(6)) == (0, [])
+    state.apply(Put(b"k", b"4", lease=6))
+    state.apply(DeleteRange(b"k"))
+    assert state.leases.keys(6) == []
+
+
+@pytest.mark.parametrize("refused", [Put(b"n", lease=9), Put(b"n", ignore_value=True)])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_branch_that_is_refused_leaves_nothing_of_the_others(refused: Put, depth: int) -> None:
+    state = with_history()
+    before = history(state, 2)
+    inner: list[Operation] = [Put(b"other"), refused]
+    for _ in range(depth):
+        inner = [Put(b"more"), Txn([], inner)]
+    with pytest.raises((LeaseNotFound, KeyNotFound)):
+        state.apply(Txn([], inner))
+    assert history(state, 2) == before
+    # What is on the branch that is not taken is not asked.
+    never = Compare(b"gone", CompareTarget.VERSION, CompareOperator.GREATER, 0)
+    result, events = state.apply(Txn([never], inner, [Put(b"else")]))
+    assert isinstance(result, TxnResult)
+    assert (result.succeeded, [event.kv.key for event in events]) == (False, [b"else"])
+
+
+def test_each_answer_of_a_transaction_is_of_the_revision_it_saw() -> None:
+    state = with_history()
+    operations: list[Operation] = [
+        Range(b"k"),
+        DeleteRange(b"none"),
+        Put(b"k", b"v"),
+        Range(b"k"),
+        DeleteRange(b"k"),
+        Txn([], [Range(b"k")]),
+    ]
+    result, _ = state.apply(Txn([], operations))
+    assert isinstance(result, TxnResult)
+    assert [one.revision for one in result.results] == [21, 21, 22, 22, 22, 22]
+    seen = [[kv.value for kv in r.kvs] for r in result.results if isinstance(r, RangeResult)]
+    assert seen == [[], [b"v"]]
 
 
 def test_who_was_removed_stays_removed_in_every_copy() -> None:
