@@ -91,11 +91,10 @@ class Node(Driver):
         files: FileSystem | None = None,
         founding: Founding | None = None,
         transport: Transport | None = None,
-        peers: Mapping[int, Sequence[str]] | None = None,
     ) -> "Node":
         """Open the store in `directory`, or make it as `founding` says (without one: a cluster of
-        this member alone). A sole voter leads on return and has applied all it knew. `peers` are
-        the addresses of others, for a member that joins. Raises DiskError."""
+        this member alone). A sole voter leads on return and has applied all it knew. A member
+        that joins is told by `meet` where the others are. Raises DiskError."""
         member = open_member(
             directory,
             clock,
@@ -107,7 +106,7 @@ class Node(Driver):
         )
         node = cls(member, rng, transport or Alone())
         node._transport.start(node)
-        node.meet(peers or {})
+        node._addresses.tell()
         try:
             await node._settle()
         except asyncio.CancelledError:

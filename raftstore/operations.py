@@ -98,6 +98,9 @@ def _restore(arguments: argparse.Namespace) -> None:
     cluster = arguments.initial_cluster or {name: urls}
     data_dir = arguments.data_dir or Path(f"{name}.etcd")
     check_founding(Flags(name=name, initial_advertise_peer_urls=urls, initial_cluster=cluster))
+    if bool(arguments.bump_revision) != arguments.mark_compacted:
+        # As in etcd 3.6: whoever bumps is to know what that means for watches.
+        raise OperationError("--bump-revision and --mark-compacted: both are given, or none")
     try:
         made = restore_backup(
             SystemFiles(),
@@ -106,10 +109,9 @@ def _restore(arguments: argparse.Namespace) -> None:
             found(name, cluster, token).identity,
             founders(cluster, token),
             arguments.bump_revision,
-            arguments.mark_compacted,
         )
     except ValueError as error:
-        raise OperationError(f"--bump-revision and --mark-compacted: {error}") from error
+        raise OperationError(f"--bump-revision: {error}") from error
     _tell(f"restored into {data_dir}: member {made.member_id:x} ({name})")
     _tell(f"of the new cluster {made.cluster_id:x}, which begins with {len(cluster)} members")
 

@@ -217,12 +217,11 @@ async def open_store(flags: Flags, clock: Clock, rng: random.Random) -> RunningS
         node = await Node.open(
             flags.data_dir, clock, rng, options,
             founding=start.founding if start else None, transport=transport,
-            peers=start.peers if start else None,
         )  # fmt: skip
     except DiskError as error:
         raise StartError(str(error)) from error
-    if start is None and node.member_id not in node.members_of_log():
-        node.meet(await where_others_are(flags, fetch))
+    if node.member_id not in node.members_of_log():
+        node.meet(start.peers if start else await where_others_are(flags, fetch))
     store = RunningStore(node, flags, clock)
     await store.start()
     return store

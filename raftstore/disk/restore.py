@@ -43,16 +43,15 @@ def restore_backup(
     identity: Identity,
     members: Sequence[MemberRecord],
     bump_revision: int = 0,
-    mark_compacted: bool = False,
     segment_size_bytes: int = SEGMENT_SIZE_BYTES,
 ) -> Identity:
     """Make `directory` (missing, empty, or left by a restoration that was cut short) the store of
     a founding member of a new cluster; returns who it is. `bump_revision` sets the revision
     higher by as much and marks all before as compacted, for clients that have seen revisions
-    which the backup does not know; with it, `mark_compacted` must be said (as in etcd 3.6).
-    Raises ValueError, DiskError; what it has begun can be begun again."""
-    if (bump_revision > 0) != mark_compacted or bump_revision < 0:
-        raise ValueError("a revision is bumped, and what is before it marked as compacted, or none")
+    which the backup does not know. Raises ValueError, DiskError; what it has begun can be begun
+    again."""
+    if bump_revision < 0:
+        raise ValueError("a revision is bumped by a positive number, or not at all")
     if identity.member_id not in {record.member_id for record in members}:
         raise ValueError("the member itself is not among the members")
     try:

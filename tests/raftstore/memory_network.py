@@ -142,9 +142,8 @@ class MemoryCluster:
         rng = random.Random(self._rng.random())
         transport = MemoryTransport(self.network, member)
         others = {r.member_id: r.peer_urls for r in self.records if r.member_id != member}
-        node = await Node.open(
-            STORE, LoopClock(), rng, self.options, files, start, transport, others
-        )
+        node = await Node.open(STORE, LoopClock(), rng, self.options, files, start, transport)
+        node.meet(others)
         self.nodes[member] = node
         return node
 
