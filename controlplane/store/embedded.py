@@ -31,18 +31,18 @@ from controlplane.store.protocol import (
     TxnResult,
     Watcher,
 )
-from raftstore import flags as raftstore_flags
 from raftstore import mvcc
-from raftstore import process as raftstore_process
+from raftstore.daemon import flags as raftstore_flags
+from raftstore.daemon import process as raftstore_process
+from raftstore.daemon.flagtable import FlagError
 from raftstore.disk import DiskError
 from raftstore.errors import NodeError
-from raftstore.flagtable import FlagError
-from raftstore.member import Options
 from raftstore.mvcc import check
 from raftstore.mvcc.errors import Compacted as MvccCompacted
 from raftstore.mvcc.errors import LeaseNotFound, RequestTooLarge
 from raftstore.mvcc.statemachine import is_read_only
 from raftstore.node import Node
+from raftstore.node.member import Options
 
 _TARGETS = {
     CompareTarget.VERSION: mvcc.CompareTarget.VERSION,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from controlplane.store.endpoints import Servers, parse_servers
-from raftstore import flags as raftstore_flags
-from raftstore.flagtable import FlagError, duration_s
+from raftstore.daemon import flags as raftstore_flags
+from raftstore.daemon.flagtable import FlagError, duration_s
 
 LEASE_DURATION_DEFAULT_S: Final = 15
 LEASE_DURATION_MIN_S: Final = 2

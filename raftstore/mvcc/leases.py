@@ -1,7 +1,7 @@
 """Leases as the log knows them: an id, a time to live, and the keys that end with it.
 
-When a lease ends is not here: the leader measures that on its own clock (`raftstore.lessor`) and
-puts the end into the log as a revocation, so that every member applies it at the same place.
+When a lease ends is not here: the leader measures that on its own clock (`raftstore.node.lessor`)
+and puts the end into the log as a revocation, so that every member applies it at the same place.
 """
 
 from raftstore.mvcc.errors import LeaseExists, LeaseNotFound, LeaseTtlTooLarge

@@ -2,7 +2,7 @@
 
 `wire` turns messages into the store's commands and answers into bytes, `calls` says how a call
 begins and ends; then one module per service. Neighbours: `raftstore.node` does what is asked, and
-`raftstore.main` listens. It decides nothing about data: who may call is the TLS credentials'
+`raftstore.daemon.main` listens. It decides nothing about data: who may call is the TLS credentials'
 matter, and what a request does is the state machine's.
 """
 

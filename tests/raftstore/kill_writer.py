@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from base.clock import SystemClock
-from raftstore.member import Options
 from raftstore.mvcc import Put, Range
 from raftstore.node import Node
+from raftstore.node.member import Options
 
 
 async def main(directory: Path) -> None:

@@ -16,10 +16,10 @@ from base.clock import LoopClock
 from raftstore.core import InstallSnapshot
 from raftstore.disk import Founding
 from raftstore.errors import Unreachable
-from raftstore.founding import founding, joining
-from raftstore.member import Options
 from raftstore.mvcc import MemberRecord, Put, Range
 from raftstore.node import Node
+from raftstore.node.founding import founding, joining
+from raftstore.node.member import Options
 from raftstore.peers.messages import PeerMessage, Question
 from raftstore.peers.transport import Receiver
 

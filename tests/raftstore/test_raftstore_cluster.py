@@ -20,10 +20,10 @@ from raftstore.errors import (
     TooManyLearners,
     UnhealthyCluster,
 )
-from raftstore.member import Options
 from raftstore.mvcc import AlarmKind, Compact, DeleteRange, Event, LeaseGrant, MvccError, Put, Range
 from raftstore.mvcc.errors import LeaseNotFound
 from raftstore.node import Node
+from raftstore.node.member import Options
 from raftstore.peers.messages import AddMember, PromoteMember, RemoveMember
 
 

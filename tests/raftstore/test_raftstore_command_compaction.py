@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from base.clock import LoopClock
-from raftstore.autocompaction import REVISION_INTERVAL_S, compact_for_ever
+from raftstore.daemon.autocompaction import REVISION_INTERVAL_S, compact_for_ever
+from raftstore.daemon.flags import AutoCompaction
 from raftstore.errors import NoLeader
-from raftstore.flags import AutoCompaction
 from raftstore.mvcc.errors import Compacted
 
 HOUR_S = 3600.0

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from raftstore.flags import DEFAULT_QUOTA_BYTES, AutoCompaction, Flags, check_founding, parse
-from raftstore.flagtable import FlagError, HelpAsked, duration_s
+from raftstore.daemon.flags import DEFAULT_QUOTA_BYTES, AutoCompaction, Flags, check_founding, parse
+from raftstore.daemon.flagtable import FlagError, HelpAsked, duration_s
 from raftstore.urls import address_of, parse_initial_cluster
 
 LOOPBACK = "http://127.0.0.1:2379"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from raftstore.daemon.flags import Flags
+from raftstore.daemon.joining import Fetch, JoinError, first_start
 from raftstore.errors import Unreachable
-from raftstore.flags import Flags
-from raftstore.founding import cluster_id_of, member_id_of
-from raftstore.joining import Fetch, JoinError, first_start
 from raftstore.mvcc import MemberRecord
+from raftstore.node.founding import cluster_id_of, member_id_of
 from raftstore.peers.messages import Cluster
 
 THREE = {f"m{n}": (f"http://127.0.0.1:{n}2380",) for n in (1, 2, 3)}

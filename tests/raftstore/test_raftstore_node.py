@@ -15,8 +15,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from base.clock import LoopClock, SystemClock
 from raftstore.disk import CorruptRecord, DiskFailed, SystemFiles
 from raftstore.errors import RequestTimedOut, Stopped, TooManyRequests
-from raftstore.lessor import EXPIRE_MAX, Lessor
-from raftstore.member import READY_ENTRIES_MAX, Options
 from raftstore.mvcc import (
     Compact,
     Compare,
@@ -32,7 +30,9 @@ from raftstore.mvcc import (
     Txn,
 )
 from raftstore.node import Node
-from raftstore.syncing import SyncPacer
+from raftstore.node.lessor import EXPIRE_MAX, Lessor
+from raftstore.node.member import READY_ENTRIES_MAX, Options
+from raftstore.node.syncing import SyncPacer
 
 STORE = Path("/store")
 INLINE = Options(use_threads=False, segment_size_bytes=8192, snapshot_log_min_bytes=1 << 30)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from store_processes import etcdctl, pinnace, real_etcd
 
-from raftstore.copying import BATCH_KEYS, BATCH_SIZE_BYTES, batches
+from raftstore.operations.copying import BATCH_KEYS, BATCH_SIZE_BYTES, batches
 
 
 def fill(url: str) -> None:

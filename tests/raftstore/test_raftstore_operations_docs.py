@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from store_processes import PINNACE, Certificates, Process, etcdctl, free_ports, real_etcd
 
-from raftstore.flags import TABLE
+from raftstore.daemon.flags import TABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "store.md"
@@ -145,7 +145,7 @@ def test_metrics_of_the_page_are_there() -> None:
     section = HEADINGS.split(PAGE.read_text())
     text = section[section.index("What to watch") + 1]
     code = "".join(
-        (ROOT / name).read_text() for name in ("base/looplag.py", "raftstore/metrics.py")
+        (ROOT / name).read_text() for name in ("base/looplag.py", "raftstore/node/metrics.py")
     )
     named = re.findall(r"`((?:etcd|pinnace)_\w+)`", text)
     assert len(named) >= 7

@@ -14,7 +14,7 @@ from store_cluster import ELECTION_S, Cluster, Loopback, Namespaces
 from store_history import distribution, failovers_s, judge
 from store_processes import TOKEN, Member
 
-from raftstore.founding import cluster_id_of, member_id_of
+from raftstore.node.founding import cluster_id_of, member_id_of
 
 CLIENTS = 2
 KILLS = 20

@@ -19,7 +19,6 @@ from memory_network import SMALL, STORE, MemoryCluster, MemoryTransport, keys, p
 from pinnace_wire import etcd_rpc_pb2 as rpc
 from pinnace_wire.raft_peers_pb2 import Frame
 from pinnace_wire.raft_peers_pb2_grpc import PeersStub
-from raftstore.consistency import differing
 from raftstore.core import (
     AppendEntries,
     Config,
@@ -53,13 +52,14 @@ from raftstore.mvcc import (
 )
 from raftstore.mvcc.hashing import HashResult
 from raftstore.mvcc.snapshot import Loader
+from raftstore.node.consistency import differing
+from raftstore.node.transfers import HeldSlices, present_snapshot
 from raftstore.peers import wire
 from raftstore.peers.grpc_server import serve_peers
 from raftstore.peers.messages import AddMember, Forward, LeaseRenew, PeerMessage, RemoveMember
 from raftstore.server import watchstream
 from raftstore.server.kv import KvService
 from raftstore.server.wire import Headers
-from raftstore.transfers import HeldSlices, present_snapshot
 
 THREE = SnapshotMeta(0, 0, Membership((1, 2, 3)))
 

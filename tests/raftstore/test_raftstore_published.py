@@ -15,7 +15,6 @@ import pytest
 from fake_files import FakeFiles
 
 from base.clock import LoopClock
-from raftstore.member import Options
 from raftstore.mvcc import (
     Command,
     Compact,
@@ -32,6 +31,7 @@ from raftstore.mvcc import (
 )
 from raftstore.mvcc.errors import LeaseNotFound
 from raftstore.node import Node
+from raftstore.node.member import Options
 
 STORE = Path("/store")
 SEEDS = range(3)

@@ -28,8 +28,8 @@ from raftstore.disk.snapshots import read_snapshot, snapshot_name
 from raftstore.errors import NodeError, NotTheLeader, RequestTimedOut
 from raftstore.mvcc import AlarmKind, LeaseGrant, MemberRecord, Put
 from raftstore.node import Node
+from raftstore.node.proposals import Proposals
 from raftstore.peers.messages import AddMember, Forward, LeaseRenew, PeerMessage, RemoveMember
-from raftstore.proposals import Proposals
 
 FAR_BEHIND = replace(SMALL, log_keep_bytes=2000)
 
@@ -144,7 +144,7 @@ def files_of(files: FakeFiles) -> FakeFiles:
 
 def whole_state(leader: Node) -> tuple[InstallSnapshot, AsyncIterator[bytes]]:
     from raftstore.mvcc.snapshot import stream
-    from raftstore.transfers import present_snapshot
+    from raftstore.node.transfers import present_snapshot
 
     async def slices() -> AsyncIterator[bytes]:
         for data in stream(leader.state):
@@ -177,7 +177,7 @@ async def for_ever() -> AsyncIterator[bytes]:
 async def test_a_received_state_is_not_forgotten_behind_a_full_inbox() -> None:
     async with MemoryCluster(3, FAR_BEHIND) as cluster:
         leader, late = await left_behind(cluster)
-        from raftstore import node as driver
+        from raftstore.node import node as driver
 
         message, slices = whole_state(leader)
         full = driver._INBOX_MAX

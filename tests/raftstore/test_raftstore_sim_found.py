@@ -10,9 +10,9 @@ from fake_files import SECTOR, FakeFiles, Inode
 from base.clock import LoopClock
 from raftstore.core import Entry, HardState
 from raftstore.disk import Founding, Identity, Opened, Storage
-from raftstore.member import Options
 from raftstore.mvcc import Compact, DeleteRange, MvccError, Put, StateMachine
 from raftstore.node import Node
+from raftstore.node.member import Options
 
 STORE = Path("/store")
 JOINING = Founding(Identity(7, 8), (), HardState())

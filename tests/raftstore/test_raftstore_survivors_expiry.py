@@ -11,11 +11,11 @@ import pytest
 from base.clock import LoopClock
 from raftstore.core import InstallSnapshot, Membership, SnapshotMeta
 from raftstore.errors import NotTheLeader
-from raftstore.expiry import LeaseExpiry
 from raftstore.mvcc import Command, LeaseGrant, LeaseRevoke, Put, StateMachine
 from raftstore.mvcc.errors import LeaseNotFound
 from raftstore.mvcc.snapshot import stream
-from raftstore.transfers import HeldSlices, Receiving, TransferRefused
+from raftstore.node.expiry import LeaseExpiry
+from raftstore.node.transfers import HeldSlices, Receiving, TransferRefused
 
 
 class Leader:

@@ -15,9 +15,9 @@ from raftstore.errors import (
     TooManyLearners,
     UnhealthyCluster,
 )
-from raftstore.lessor import EXPIRE_MAX, Lessor
-from raftstore.membership import View, plan_change
 from raftstore.mvcc import MemberRecord
+from raftstore.node.lessor import EXPIRE_MAX, Lessor
+from raftstore.node.membership import View, plan_change
 from raftstore.peers.messages import (
     AddMember,
     MembershipQuestion,

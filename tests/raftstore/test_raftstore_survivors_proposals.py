@@ -8,7 +8,6 @@ from typing import cast
 import pytest
 
 from base.clock import LoopClock
-from raftstore import proposals as module
 from raftstore.core import (
     AppendEntriesResponse,
     Config,
@@ -23,8 +22,9 @@ from raftstore.core import (
 )
 from raftstore.errors import LeaderChanged, NotTheLeader, RequestTimedOut
 from raftstore.mvcc import Result
+from raftstore.node import proposals as module
+from raftstore.node.proposals import Proposals, propose_in_term
 from raftstore.peers.messages import Forward, ForwardRefused
-from raftstore.proposals import Proposals, propose_in_term
 
 TIMEOUT_S = 7.0
 

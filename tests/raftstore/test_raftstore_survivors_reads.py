@@ -18,7 +18,7 @@ from raftstore.core import (
     Stored,
 )
 from raftstore.errors import LeaderChanged, RequestTimedOut
-from raftstore.reads import Reads
+from raftstore.node.reads import Reads
 
 TIMEOUT_S = 7.0
 RETRY_TICKS = 3

@@ -12,11 +12,11 @@ from fake_files import FakeFiles
 
 from raftstore.core import Entry, HardState, Membership, Ready
 from raftstore.disk import DiskFailed, Founding, Identity, Opened, Storage
-from raftstore.metrics import Metrics
 from raftstore.mvcc import AlarmKind, DeleteRange, LeaseGrant, Put, Range, SetAlarm, Txn
-from raftstore.quota import Quota
-from raftstore.retention import LogRetention
-from raftstore.syncing import INLINE_SYNC_MAX_S, LogWriter
+from raftstore.node.metrics import Metrics
+from raftstore.node.quota import Quota
+from raftstore.node.retention import LogRetention
+from raftstore.node.syncing import INLINE_SYNC_MAX_S, LogWriter
 
 STORE = Path("/store")
 FOUNDING = Founding(Identity(7, 8), (), HardState())

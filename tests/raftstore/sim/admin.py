@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from raftstore.errors import ClusterError, LearnerNotReady, MemberNotFound, NodeError
-from raftstore.founding import joining
 from raftstore.mvcc import MemberRecord, MvccError
 from raftstore.node import Node
+from raftstore.node.founding import joining
 from raftstore.peers.messages import AddMember, PromoteMember, RemoveMember
 from sim.machines import Disconnected, Machine
 

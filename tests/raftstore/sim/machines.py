@@ -10,9 +10,9 @@ from typing import Any
 
 from raftstore.disk import DiskError, Founding
 from raftstore.errors import ClusterError, NodeError, Removed
-from raftstore.member import Options
 from raftstore.mvcc import MvccError, PublishMember
 from raftstore.node import Node
+from raftstore.node.member import Options
 from sim.disks import SimFiles
 from sim.network import Network, SimTransport
 from sim.processes import MachineClock, Process, SimLoop

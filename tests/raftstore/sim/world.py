@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raftstore.errors import Removed
-from raftstore.founding import founding
-from raftstore.member import Options
 from raftstore.mvcc import Compact, DeleteRange, MemberRecord, Put, Range
 from raftstore.node import Node
+from raftstore.node.founding import founding
+from raftstore.node.member import Options
 from sim.admin import Admin
 from sim.clients import ALL, Client, Desk, LeaseHolder, Watching, Writer
 from sim.faults import RATE_MAX, RATE_MIN, Faults

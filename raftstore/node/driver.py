@@ -17,7 +17,6 @@ from pathlib import Path
 
 from msgspec import msgpack
 
-from raftstore.addresses import Addresses
 from raftstore.core import (
     NOBODY,
     Entry,
@@ -30,9 +29,6 @@ from raftstore.core import (
 )
 from raftstore.disk import DiskError
 from raftstore.errors import NodeError, Removed, RequestTimedOut, Stopped
-from raftstore.expiry import LeaseExpiry
-from raftstore.maintenance import Maintenance
-from raftstore.member import READY_ENTRIES_MAX, Member
 from raftstore.mvcc import (
     Command,
     LeaseGrant,
@@ -44,16 +40,20 @@ from raftstore.mvcc import (
     decode_proposal,
     encode_proposal,
 )
-from raftstore.offloop import OffLoop
-from raftstore.outgoing import Outgoing
+from raftstore.node.addresses import Addresses
+from raftstore.node.expiry import LeaseExpiry
+from raftstore.node.maintenance import Maintenance
+from raftstore.node.member import READY_ENTRIES_MAX, Member
+from raftstore.node.offloop import OffLoop
+from raftstore.node.outgoing import Outgoing
+from raftstore.node.proposals import Proposals, propose_in_term
+from raftstore.node.quota import Quota
+from raftstore.node.reads import Reads
+from raftstore.node.retention import LogRetention
+from raftstore.node.syncing import LogWriter
+from raftstore.node.transfers import Received, Receiving
 from raftstore.peers.messages import Forward, ForwardRefused, PeerMessage
 from raftstore.peers.transport import Transport
-from raftstore.proposals import Proposals, propose_in_term
-from raftstore.quota import Quota
-from raftstore.reads import Reads
-from raftstore.retention import LogRetention
-from raftstore.syncing import LogWriter
-from raftstore.transfers import Received, Receiving
 
 _log = getLogger("raftstore")
 

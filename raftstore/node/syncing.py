@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from base.clock import Clock
 from raftstore.core import Entry, HardState, Ready
 from raftstore.disk.wal import Wal
-from raftstore.metrics import Metrics
+from raftstore.node.metrics import Metrics
 
 # Below this a sync costs the loop less than the way to a thread and back.
 INLINE_SYNC_MAX_S = 0.0005

@@ -10,7 +10,7 @@ from typing import Any, Final
 import grpc.aio
 
 from pinnace_wire import etcd_rpc_pb2 as pb
-from raftstore.client import Client, ClientError
+from raftstore.operations.client import Client, ClientError
 
 # Both etcd's backups and ours end with it.
 _CHECKSUM_SIZE_BYTES: Final = hashlib.sha256().digest_size

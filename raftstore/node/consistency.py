@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from raftstore.errors import NodeError
-from raftstore.member import Member
 from raftstore.mvcc import MvccError
 from raftstore.mvcc.hashing import HashResult, hash_steps
+from raftstore.node.member import Member
 from raftstore.peers.messages import HashKv
 from raftstore.peers.transport import Transport
 

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Callable
 
 from raftstore.errors import NotTheLeader
-from raftstore.lessor import Lessor
-from raftstore.member import Member
 from raftstore.mvcc import Command, LeaseGrant, LeaseRevoke
 from raftstore.mvcc.errors import LeaseNotFound
+from raftstore.node.lessor import Lessor
+from raftstore.node.member import Member
 
 # The loop's clock may run a little ahead of the one that counts.
 _TIMER_MIN_S = 0.001

@@ -19,10 +19,10 @@ import uvloop
 
 import base.log
 from base.clock import SystemClock
-from raftstore import flags as flag_module
-from raftstore import notify
-from raftstore.flags import Flags
-from raftstore.flagtable import FlagError, HelpAsked
+from raftstore.daemon import flags as flag_module
+from raftstore.daemon import notify
+from raftstore.daemon.flags import Flags
+from raftstore.daemon.flagtable import FlagError, HelpAsked
 
 USAGE_ERROR = 2
 SWITCH_INTERVAL_S = 0.0005
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(flags: Flags) -> int:
     # What follows takes 50 ms to load: after the flags.
-    from raftstore.process import StartError
+    from raftstore.daemon.process import StartError
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -71,7 +71,7 @@ def _run(flags: Flags) -> int:
 
 
 async def _serve(flags: Flags) -> None:
-    from raftstore.process import StartError, open_store
+    from raftstore.daemon.process import StartError, open_store
 
     log = logging.getLogger("raftstore")
     stopped = asyncio.Event()

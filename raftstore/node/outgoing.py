@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Sequence
 
 from raftstore.core import Heartbeat, InstallSnapshot, Message
-from raftstore.member import Member
+from raftstore.node.member import Member
+from raftstore.node.retention import LogRetention
+from raftstore.node.transfers import HeldSlices, present_snapshot
 from raftstore.peers.messages import PeerMessage
 from raftstore.peers.transport import Transport
-from raftstore.retention import LogRetention
-from raftstore.transfers import HeldSlices, present_snapshot
 
 # How long a commit is kept from a member that has nothing else to hear.
 _HOLD_S = 0.003

@@ -12,10 +12,10 @@ from functools import partial
 
 from raftstore.core import InstallSnapshot, SnapshotMeta
 from raftstore.errors import NodeError
-from raftstore.member import Member
 from raftstore.mvcc import StateMachine
 from raftstore.mvcc.snapshot import SLICE_SIZE_BYTES, Loader, stream
-from raftstore.offloop import OffLoop
+from raftstore.node.member import Member
+from raftstore.node.offloop import OffLoop
 
 
 class TransferRefused(NodeError):

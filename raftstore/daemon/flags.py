@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from raftstore.flagtable import (
+from raftstore.daemon.flagtable import (
     Flag,
     FlagError,
     FlagTable,

@@ -10,10 +10,10 @@ from base.clock import Clock
 from raftstore.core import Config, Raft, Stored
 from raftstore.disk import BadSnapshot, FileSystem, Founding, Opened, Storage, SystemFiles
 from raftstore.disk.wal import SEGMENT_SIZE_BYTES
-from raftstore.metrics import Metrics
 from raftstore.mvcc import StateMachine, WatchHub
 from raftstore.mvcc.check import REQUEST_SIZE_MAX_BYTES
 from raftstore.mvcc.snapshot import Loader, SnapshotMismatch
+from raftstore.node.metrics import Metrics
 
 _log = getLogger("raftstore")
 

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from raftstore.consistency import find_corrupt
 from raftstore.core import NOBODY, Entry, MembershipInDoubt, NotLeader
 from raftstore.errors import (
     BadTransferee,
@@ -21,10 +20,11 @@ from raftstore.errors import (
     RequestTimedOut,
     Unreachable,
 )
-from raftstore.expiry import LeaseExpiry
-from raftstore.member import Member
-from raftstore.membership import View, check_urls, plan_change
 from raftstore.mvcc import AlarmKind, MemberRecord, UpdateMember
+from raftstore.node.consistency import find_corrupt
+from raftstore.node.expiry import LeaseExpiry
+from raftstore.node.member import Member
+from raftstore.node.membership import View, check_urls, plan_change
 from raftstore.peers.messages import (
     AddMember,
     LeaseRemaining,

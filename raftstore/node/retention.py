@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from raftstore.core import Entry
-from raftstore.member import Member
+from raftstore.node.member import Member
 
 # Beyond this many times `log_keep_bytes` a member that takes its time gets another snapshot.
 _SENDING_FACTOR = 8

@@ -6,8 +6,8 @@ from logging import getLogger
 from typing import Final, Protocol
 
 from base.clock import Clock
+from raftstore.daemon.flags import AutoCompaction
 from raftstore.errors import NodeError
-from raftstore.flags import AutoCompaction
 from raftstore.mvcc import MvccError
 
 _log = getLogger("raftstore.compaction")

@@ -15,15 +15,15 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from base.clock import Clock
 from base.looplag import LoopLag
-from raftstore.autocompaction import compact_for_ever
 from raftstore.core import NOBODY
+from raftstore.daemon.autocompaction import compact_for_ever
+from raftstore.daemon.flags import Flags, TlsFiles
+from raftstore.daemon.joining import Fetch, JoinError, Start, first_start, where_others_are
 from raftstore.disk import DiskError, Storage, SystemFiles
 from raftstore.errors import ClusterError, NodeError
-from raftstore.flags import Flags, TlsFiles
-from raftstore.joining import Fetch, JoinError, Start, first_start, where_others_are
-from raftstore.member import Options
 from raftstore.mvcc import Compact, MvccError, PublishMember
 from raftstore.node import Node
+from raftstore.node.member import Options
 from raftstore.peers.grpc_server import ListenError, serve_peers
 from raftstore.peers.grpc_transport import GrpcTransport, fetch_members
 from raftstore.peers.messages import Cluster

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from raftstore.daemon.flags import Flags, check_founding
 from raftstore.disk import Founding
 from raftstore.errors import NodeError
-from raftstore.flags import Flags, check_founding
-from raftstore.founding import cluster_id_of, founding, joining, member_id_of
 from raftstore.mvcc import MemberRecord
+from raftstore.node.founding import cluster_id_of, founding, joining, member_id_of
 from raftstore.peers.messages import Cluster
 from raftstore.urls import InitialCluster
 

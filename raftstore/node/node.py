@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from base.clock import Clock
-from raftstore.consistency import hash_kv
 from raftstore.core import (
     NOBODY,
     Entry,
@@ -22,11 +21,7 @@ from raftstore.core import (
     Role,
 )
 from raftstore.disk import DiskError, FileSystem, Founding
-from raftstore.driver import Driver
 from raftstore.errors import NodeError, Removed, Stopped, TooManyRequests
-from raftstore.founding import founding_alone
-from raftstore.leading import Leading
-from raftstore.member import Member, Options, open_member
 from raftstore.mvcc import (
     AlarmKind,
     Command,
@@ -46,7 +41,13 @@ from raftstore.mvcc import (
 from raftstore.mvcc.errors import NoSpace, RequestTooLarge
 from raftstore.mvcc.hashing import HashResult
 from raftstore.mvcc.watch import CompactedSink, Sink
-from raftstore.nodemetrics import expose_gauges
+from raftstore.node.consistency import hash_kv
+from raftstore.node.driver import Driver
+from raftstore.node.founding import founding_alone
+from raftstore.node.gauges import expose_gauges
+from raftstore.node.leading import Leading
+from raftstore.node.member import Member, Options, open_member
+from raftstore.node.transfers import HeldSlices, present_snapshot
 from raftstore.peers.messages import (
     Cluster,
     HashKv,
@@ -58,7 +59,6 @@ from raftstore.peers.messages import (
     Question,
 )
 from raftstore.peers.transport import Alone, Transport
-from raftstore.transfers import HeldSlices, present_snapshot
 
 _log = getLogger("raftstore")
 

@@ -7,10 +7,10 @@ must not be freed meanwhile.
 import asyncio
 from collections.abc import Callable
 
-from raftstore.member import Member
 from raftstore.mvcc.snapshot import SLICE_SIZE_BYTES
-from raftstore.offloop import OffLoop
-from raftstore.transfers import HeldSlices, present_snapshot
+from raftstore.node.member import Member
+from raftstore.node.offloop import OffLoop
+from raftstore.node.transfers import HeldSlices, present_snapshot
 
 _PRUNE_REVISIONS = 1000
 _PRUNE_PAUSE_S = 0.005

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from pinnace_wire import etcd_rpc_pb2 as pb
-from raftstore.client import Client
+from raftstore.operations.client import Client
 
 # Each may be as large as a request.
 PAGE_KEYS: Final = 100

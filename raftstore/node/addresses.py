@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import msgpack
 
 from raftstore.core import EntryKind, MembershipChange
-from raftstore.member import Member
 from raftstore.mvcc import MemberRecord
 from raftstore.mvcc.members import changed_members
+from raftstore.node.member import Member
 from raftstore.peers.transport import Transport
 
 

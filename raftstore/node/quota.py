@@ -4,9 +4,9 @@ The alarm is in the log, so that every member refuses the same writes (etcd
 `etcdserver/apply/apply.go`). Deletions, compaction and reads go on under it.
 """
 
-from raftstore.member import Member
 from raftstore.mvcc import AlarmKind, Command, LeaseGrant, Put, SetAlarm, Txn
 from raftstore.mvcc.statemachine import has_put
+from raftstore.node.member import Member
 
 # Below this part of the quota the leader takes the alarm back by itself.
 _ROOM_AGAIN = 0.9

@@ -14,12 +14,12 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raftstore.flagtable import FlagError
+from raftstore.daemon.flagtable import FlagError
 from raftstore.urls import parse_initial_cluster, parse_urls
 
 if TYPE_CHECKING:
-    from raftstore.client import Client
     from raftstore.disk.rescue import Inspection
+    from raftstore.operations.client import Client
 
 DEFAULT_ENDPOINT = "127.0.0.1:2379"
 DEFAULT_NAME = "default"
@@ -36,9 +36,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     # Read by grpc at import.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    from raftstore.client import ClientError
-    from raftstore.copying import CopyRefused
     from raftstore.disk import DiskError
+    from raftstore.operations.client import ClientError
+    from raftstore.operations.copying import CopyRefused
 
     try:
         arguments.run(arguments)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _save(arguments: argparse.Namespace) -> None:
-    from raftstore.saving import save
+    from raftstore.operations.saving import save
 
     client = _client(arguments.endpoints, arguments, "")
 
@@ -88,10 +88,10 @@ def _status(arguments: argparse.Namespace) -> None:
 
 
 def _restore(arguments: argparse.Namespace) -> None:
+    from raftstore.daemon.flags import Flags, check_founding
+    from raftstore.daemon.joining import found, founders
     from raftstore.disk import SystemFiles
     from raftstore.disk.restore import restore_backup
-    from raftstore.flags import Flags, check_founding
-    from raftstore.joining import found, founders
 
     name, token = arguments.name, arguments.initial_cluster_token
     urls = arguments.initial_advertise_peer_urls
@@ -167,7 +167,7 @@ def describe_recovery(data_dir: Path, found: "Inspection") -> list[str]:
 
 
 def _copy(arguments: argparse.Namespace) -> None:
-    from raftstore.copying import copy
+    from raftstore.operations.copying import copy
 
     source = _client(arguments.source, arguments, "from_")
     target = _client(arguments.target, arguments, "to_")
@@ -275,7 +275,7 @@ def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _client(url: str, arguments: argparse.Namespace, prefix: str) -> "Client":
-    from raftstore.client import Client, Credentials
+    from raftstore.operations.client import Client, Credentials
 
     urls = [part.strip() for part in url.split(",") if part.strip()]
     if len(urls) != 1:

@@ -6,7 +6,7 @@ from raftstore.core import NOBODY
 
 if TYPE_CHECKING:
     from raftstore.node import Node
-    from raftstore.proposals import Proposals
+    from raftstore.node.proposals import Proposals
 
 
 def expose_gauges(node: "Node", proposals: "Proposals") -> None:

@@ -1,0 +1,1 @@
+"""`pinnace store`: what an operator does to a store from outside: backup, restore, rescue, copy."""
