@@ -1,6 +1,7 @@
 """How a daemon runs another program: its input, its output, a deadline."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 
@@ -30,7 +31,9 @@ async def run(name: str, *arguments: str, text: str = "") -> str:
         async with asyncio.timeout(PROCESS_TIMEOUT_S):
             out, err = await process.communicate()
     except BaseException as error:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            # It may have ended at this moment.
+            process.kill()
         await process.wait()
         if isinstance(error, TimeoutError):
             raise ProcessFailure(f"{name} did not end within {PROCESS_TIMEOUT_S:.0f} s") from None

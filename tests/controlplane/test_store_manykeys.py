@@ -11,7 +11,8 @@ import pytest
 from base.clock import SystemClock
 from controlplane.store import Op
 from controlplane.store.embedded import EmbeddedStore
-from raftstore.node import Node, Options
+from raftstore.node import Node
+from raftstore.node.member import Options
 
 KEYS = 600
 OPTIONS = Options(snapshot_log_min_bytes=50_000)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from etcd_services import calls_ended
 
 from raftstore.core import AppendEntries, Entry, Heartbeat, InstallSnapshot, SnapshotMeta
 from raftstore.errors import Unreachable
@@ -75,6 +76,7 @@ async def two_members() -> AsyncIterator[tuple[GrpcTransport, Listener, Listener
     finally:
         await transport.close()
         await peers.stop(None)
+        await calls_ended()
 
 
 async def until_heard(listener: Listener, count: int) -> None:
