@@ -44,6 +44,8 @@ def test_kill(cluster: Cluster, namespace: str, daemon: str) -> None:
     rollout(cluster)
     before = containers(cluster)
     ip = cluster.get("service", "my-service")["spec"]["clusterIP"]
+    # The proxy hears of ready pods a moment after the rollout does.
+    until(lambda: cluster.fetch(f"http://{ip}/"))
     cluster.kubectl("create", "configmap", "acknowledged", "--from-literal=a=b")
     pid = pid_of(cluster, daemon)
     cluster.machine.run("kill", "-9", pid)
@@ -64,6 +66,7 @@ def test_down_and_up(cluster: Cluster, namespace: str) -> None:
     rollout(cluster)
     before = containers(cluster)
     ip = cluster.get("service", "my-service")["spec"]["clusterIP"]
+    until(lambda: cluster.fetch(f"http://{ip}/"))
     cluster.machine.pinnace("down")
     assert cluster.machine.pinnace("status", check=False).returncode == 3
     assert cluster.fetch(f"http://{ip}/")
