@@ -77,6 +77,7 @@ class LeaseService:
         finally:
             self._streams.remove(ended)
             renewing.cancel()
+            # What it failed with is raised above; here it only has to be over.
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await renewing
 

@@ -66,6 +66,7 @@ class WatchService:
             self._streams.remove(ended)
             for task in (reading, writing):
                 task.cancel()
+                # Who ended the call is raised above; the others only have to be over.
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
 
